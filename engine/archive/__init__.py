@@ -1,0 +1,1 @@
+"""DICOM objects on their way in: received, indexed, made durable, handed to the records."""

@@ -1,0 +1,1 @@
+"""What every room may lean on: ids, the clock, errors, the outcome table, limits."""

@@ -1,0 +1,144 @@
+"""Compares what two sources say about a person: name, birth date, sex.
+
+Absent is not different: an empty birth date is no evidence, another birth date is.
+Source: spec/reconcile.md section 2.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+_LETTERS = str.maketrans(
+    {"ß": "SS", "ẞ": "SS", "Ø": "O", "ø": "o", "Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Ł": "L", "ł": "l"}
+)
+_UNKNOWN_DATES = frozenset({"00000000", "0000", "19000101", "99991231"})
+_CLOSE_FROM_LENGTH = 5
+
+
+class Agreement(StrEnum):
+    """How two values stand to each other."""
+
+    EQUAL = "equal"
+    CLOSE = "close"
+    DIFFERENT = "different"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """What a source says about a person. `name` is a DICOM PN value, `birth_date` YYYY[MM[DD]]."""
+
+    name: str = ""
+    birth_date: str = ""
+    sex: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Name, birth date and sex of two sources, side by side."""
+
+    name: Agreement
+    birth_date: Agreement
+    same_birth_year: bool
+    sex_conflict: bool
+
+    @property
+    def as_evidence(self) -> dict[str, str]:
+        """Return the comparison as data for a link or a hold; classes only, no values."""
+        return {
+            "name": self.name.value,
+            "birth_date": self.birth_date.value,
+            "sex": "conflict" if self.sex_conflict else "no conflict",
+        }
+
+
+def compare(one: Person, other: Person) -> Comparison:
+    """Return how two descriptions of a person agree."""
+    return Comparison(
+        name=compare_names(one.name, other.name),
+        birth_date=compare_birth_dates(one.birth_date, other.birth_date),
+        same_birth_year=bool(one.birth_date and one.birth_date[:4] == other.birth_date[:4]),
+        sex_conflict={one.sex, other.sex} == {"M", "F"},
+    )
+
+
+def compare_names(one: str, other: str) -> Agreement:
+    """Compare two DICOM PN values group by group; any group that both have and that is equal decides.
+
+    CLOSE: one letter apart (from five letters on), family and given swapped, or one given name missing.
+    """
+    best = Agreement.EMPTY
+    for mine, theirs in zip(_groups(one), _groups(other), strict=True):
+        found = _compare_groups(mine, theirs)
+        if found is Agreement.EQUAL:
+            return found
+        if found is Agreement.CLOSE or best is Agreement.EMPTY:
+            best = found
+    return best
+
+
+def compare_birth_dates(one: str, other: str) -> Agreement:
+    """Compare two dates; a year or a month alone is compared at that precision, day and month swapped is CLOSE."""
+    mine, theirs = one.strip(), other.strip()
+    if not mine or not theirs or mine in _UNKNOWN_DATES or theirs in _UNKNOWN_DATES:
+        return Agreement.EMPTY
+    known = min(len(mine), len(theirs))
+    if mine[:known] == theirs[:known]:
+        return Agreement.EQUAL if len(mine) == len(theirs) else Agreement.CLOSE
+    if mine[:4] == theirs[:4] and mine[4:6] == theirs[6:8] and mine[6:8] == theirs[4:6]:
+        return Agreement.CLOSE
+    return Agreement.DIFFERENT
+
+
+@lru_cache(maxsize=4096)
+def _groups(name: str) -> tuple[tuple[str, str], tuple[str, str], tuple[str, str]]:
+    """Return (family, first given) of the alphabetic, ideographic and phonetic group, normalised."""
+    groups = [*name.split("="), "", "", ""][:3]
+    pairs = []
+    for group in groups:
+        components = [*group.split("^"), "", ""]
+        pairs.append((_plain(components[0]), _plain(components[1])))
+    return (pairs[0], pairs[1], pairs[2])
+
+
+def _plain(component: str) -> str:
+    folded = unicodedata.normalize("NFKD", component.translate(_LETTERS)).upper()
+    letters = "".join(c for c in folded if not unicodedata.combining(c))
+    return re.sub(r"[\W_]+", " ", letters).strip()
+
+
+def _compare_groups(mine: tuple[str, str], theirs: tuple[str, str]) -> Agreement:
+    if not any(mine) or not any(theirs):
+        return Agreement.EMPTY
+    my_first, their_first = _first(mine[1]), _first(theirs[1])
+    if mine[0] == theirs[0] and (mine[1] == theirs[1] or (my_first == their_first and my_first)):
+        return Agreement.EQUAL
+    if mine[0] == theirs[0] and not (mine[1] and theirs[1]):
+        return Agreement.CLOSE
+    if mine[0] == theirs[1] and mine[1] == theirs[0]:
+        return Agreement.CLOSE
+    whole_mine, whole_theirs = f"{mine[0]} {my_first}", f"{theirs[0]} {their_first}"
+    if min(len(whole_mine), len(whole_theirs)) >= _CLOSE_FROM_LENGTH and _one_edit_apart(whole_mine, whole_theirs):
+        return Agreement.CLOSE
+    return Agreement.DIFFERENT
+
+
+def _first(given: str) -> str:
+    return given.split(" ", 1)[0]
+
+
+def _one_edit_apart(one: str, other: str) -> bool:
+    """Whether one letter changed, added, removed, or two neighbours swapped turns one text into the other."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    short, long = sorted((one, other), key=len)
+    at = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    if len(short) < len(long):
+        return short[at:] == long[at + 1 :]
+    if short[at + 1 :] == long[at + 1 :]:
+        return True
+    return short[at : at + 2] == long[at : at + 2][::-1] and short[at + 2 :] == long[at + 2 :]

@@ -1,0 +1,105 @@
+"""What paths see while a mapping runs: an HL7 message or a group of its segments, or plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.core.limits import DEFAULT_LIMITS
+from engine.hl7.delimiter import DEFAULT_DELIMITERS, Delimiters
+from engine.hl7.message import Message, Segment
+from engine.mapping.context import Context
+from engine.mapping.fault import MappingFault
+
+Segments = dict[str, list[Segment]]
+
+
+class Budget:
+    """What one run may still spend, over all of its groups."""
+
+    __slots__ = ("bytes_left", "steps_left")
+
+    def __init__(self) -> None:
+        self.steps_left = DEFAULT_LIMITS.mapping_steps
+        self.bytes_left = DEFAULT_LIMITS.mapping_result_bytes
+
+    def spend_steps(self, steps: int) -> None:
+        """Count work done.
+
+        Raises:
+            MappingFault: MAP-205, there was more to do than a message may ask for.
+        """
+        self.steps_left -= steps
+        if self.steps_left < 0:
+            raise MappingFault(f"stopped after {DEFAULT_LIMITS.mapping_steps} steps", code="MAP-205")
+
+    def spend_bytes(self, size: int) -> None:
+        """Count what was made [bytes].
+
+        Raises:
+            MappingFault: MAP-205, the result grew too large.
+        """
+        self.bytes_left -= size
+        if self.bytes_left < 0:
+            raise MappingFault(f"result larger than {DEFAULT_LIMITS.mapping_result_bytes} bytes", code="MAP-205")
+
+
+class Scope:
+    """One source, or one group of it. `segments` is for HL7, `resource` for everything else."""
+
+    __slots__ = ("budget", "context", "delimiters", "message", "resource", "segments")
+
+    def __init__(
+        self,
+        *,
+        context: Context,
+        budget: Budget,
+        segments: Segments | None = None,
+        delimiters: Delimiters = DEFAULT_DELIMITERS,
+        message: Message | None = None,
+        resource: Any = None,
+    ) -> None:
+        self.context = context
+        self.budget = budget
+        self.segments: Segments = {} if segments is None else segments
+        self.delimiters = delimiters
+        self.message = message
+        self.resource = resource
+
+    @classmethod
+    def of(cls, source: Message | dict[str, Any], context: Context) -> Scope:
+        """Return the scope of a whole source, with a fresh budget."""
+        if isinstance(source, Message):
+            return cls(
+                context=context,
+                budget=Budget(),
+                segments=by_name(source.segments),
+                delimiters=source.delimiters,
+                message=source,
+            )
+        return cls(context=context, budget=Budget(), resource=source)
+
+    def group(self, segments: list[Segment]) -> Scope:
+        """Return the scope of a group: its own segments first, then those of this scope that it has none of."""
+        return Scope(
+            context=self.context,
+            budget=self.budget,
+            segments={**self.segments, **by_name(segments)},
+            delimiters=self.delimiters,
+            message=self.message,
+        )
+
+    def inside(self, resource: Any) -> Scope:
+        """Return the scope of a part of the resource."""
+        return Scope(context=self.context, budget=self.budget, resource=resource)
+
+
+def by_name(segments: list[Segment]) -> Segments:
+    """Return segments by their name, in order."""
+    named: Segments = {}
+    for segment in segments:
+        same = named.get(segment.name)
+        if same is None:
+            named[segment.name] = [segment]
+        else:
+            same.append(segment)
+    return named

@@ -1,0 +1,73 @@
+"""What an expression can give, and when that counts as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from engine.hl7.delimiter import Delimiters
+from engine.records.explicit import NULL, Explicit
+
+Value = Any
+"""None (absent), "" (empty), NULL (explicit null), text, number, bool, `Raw`, a list of values, plain data, or a fact.
+
+Paths read foreign data, so nothing narrower would be true.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Text of an HL7 field as it stands, for functions that read a data type with parts of its own."""
+
+    text: str
+    delimiters: Delimiters
+    is_component: bool = False
+    """Its parts are subcomponents (`&`); otherwise repetitions, components and subcomponents."""
+
+
+def has_value(value: Value) -> bool:
+    """Whether a value says something: not absent, not empty, not null, not false."""
+    return not (value is None or value is NULL or value == "" or value is False or value == [] or value == ())
+
+
+def first_of(values: list[Value]) -> Value:
+    """Return the first that has a value; else an explicit null; else false, empty or absent."""
+    best: Value = None
+    for value in values:
+        if has_value(value):
+            return value
+        best = weaker(best, value)
+    return best
+
+
+def weaker(best: Value, other: Value) -> Value:
+    """Of two values that say nothing, return the one that says more: null, then false, then empty, then absent."""
+    if best is NULL or other is None:
+        return best
+    if other is NULL or best is None or best == "" or best == []:
+        return other
+    return best
+
+
+def is_text(value: Value) -> TypeGuard[str]:
+    """Whether a value is text, be it empty."""
+    return isinstance(value, str)
+
+
+def as_text(value: Value) -> str | Explicit | None:
+    """Return a single value as text, NULL or None.
+
+    Raises:
+        TypeError: it is a list or structured data.
+    """
+    if value is None or value is NULL or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list | tuple) and len(value) == 1:
+        return as_text(value[0])
+    if isinstance(value, Raw):
+        return value.delimiters.unescape(value.text)
+    raise TypeError("not one value")

@@ -1,0 +1,1 @@
+"""The only door to the database: tables, units of work, migrations. Nobody else imports SQLAlchemy."""
