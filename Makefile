@@ -57,7 +57,7 @@ check: $(STAMP) ## lint: format, style, types, layers, spelling, house rules, ro
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/mypy --no-error-summary tests/conftest.py tests/bench
+	$(BIN)/mypy --no-error-summary --explicit-package-bases tests/conftest.py tests/bench tests/unit/test_house_*.py
 	$(BIN)/lint-imports > .venv/lint-imports.txt || { cat .venv/lint-imports.txt; exit 1; }
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/unit/test_house_*.py
@@ -67,7 +67,7 @@ unit: $(STAMP) ## the tests without a network: unit and contract
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/contract $(ARGS)
 
 test: $(STAMP) peers ## all tests, real peers on loopback
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -o faulthandler_timeout=300 $(ARGS)
 
 cover: $(STAMP) peers ## all tests with branch coverage
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)

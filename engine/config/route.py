@@ -59,6 +59,8 @@ class Route:
     apply: Apply | None = None
     destinations: tuple[Destination, ...] = ()
     when: Callable[[Source, Context], bool] | None = None
+    types: frozenset[str] = frozenset()
+    """Message types (MSH-9.1) that `when:` names; empty when it names none."""
 
     def matches(self, source: Source, context: Context) -> bool:
         """Whether `when:` holds; a route without one takes everything."""

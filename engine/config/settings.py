@@ -56,6 +56,8 @@ class MllpListener(Section):
     default_issuer: str | None = None
     """Issuer key of identifiers without an assigning authority; None takes the site's."""
     end_block: Literal["strict", "lenient"] = "strict"
+    processing_ids: tuple[Literal["P", "T", "D"], ...] = Field(default=("P",), strict=False)
+    """MSH-11 values that are taken; an empty one always is."""
 
 
 class DicomListener(Section):
@@ -150,12 +152,11 @@ class Quiet(Section):
         return max(named) if named else self.default_s
 
 
-class Ids(Section):
-    """How numbers are made that an order lacks (spec/workflow.md section 7)."""
+class Orders(Section):
+    """How orders are read."""
 
-    accession_prefix: Annotated[str, Field(max_length=6)] = "ACC"
-    rp_prefix: Annotated[str, Field(max_length=6)] = "RP"
-    sps_prefix: Annotated[str, Field(max_length=6)] = "SPS"
+    nw_as_update: tuple[str, ...] = Field(default=(), strict=False)
+    """Senders (`MSH-3/MSH-4`) whose repeated NW with other content counts as a change; others are refused with 205."""
 
 
 class Worklist(Section):
@@ -218,7 +219,7 @@ class Settings(Section):
     issuers: tuple[IssuerRow, ...] = Field(default=(), strict=False)
     stations: Stations = Stations()
     quiet: Quiet = Quiet()
-    ids: Ids = Ids()
+    orders: Orders = Orders()
     worklist: Worklist = Worklist()
     limits: Annotated[LimitSettings, BeforeValidator(_limit_units)] = LimitSettings()
     data: str = "data"

@@ -99,7 +99,13 @@ OUTCOMES: dict[str, Outcome] = {
     "DCM-120": _refused("AE", 102, "value", 400, 0xA900),
     "DCM-121": _refused("AE", 102, "value", 400, 0xC000),
     "DCM-123": _refused("AE", 102, "too-costly", 413, 0xA700),
+    # pages and JSON API
+    "WEB-110": Outcome(fhir="value", http=400),
+    "WEB-111": Outcome(fhir="not-found", http=404),
+    "WEB-120": Outcome(fhir="multiple-matches", http=409),
+    "WEB-121": Outcome(fhir="not-supported", http=405),
     # access
+    "SEC-101": _SILENT,
     "SEC-110": _refused("AR", 207, "forbidden", 403),
     "SEC-120": _SILENT,
     "SEC-121": _SILENT,
@@ -116,6 +122,8 @@ OUTCOMES: dict[str, Outcome] = {
     "NET-112": Outcome(retry="retry"),
     "NET-113": Outcome(retry="dead-letter"),
     "NET-114": Outcome(retry="retry"),
+    "NET-120": _SILENT,
+    "NET-121": _SILENT,
     "NET-130": Outcome(fhir="throttled", http=429, dimse=0xA700, retry="retry"),
     # ours
     "BUG-101": Outcome(

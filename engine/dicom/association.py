@@ -183,6 +183,11 @@ class Association:
         if not self.is_over:
             self._end(abort)
 
+    def connection_lost(self) -> None:
+        """Hear that the transport is gone: nothing can be said any more."""
+        self.state = State.IDLE
+        self._out.clear()
+
     # -- the stream --------------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:

@@ -154,9 +154,7 @@ def text(command: Mapping[str, Value], keyword: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def p_data(
-    context_id: int, is_command: bool, payload: bytes | memoryview, max_pdu: int, *, ends: bool = True
-) -> bytes:
+def p_data(context_id: int, is_command: bool, payload: bytes | memoryview, max_pdu: int, *, ends: bool = True) -> bytes:
     """Return `payload` as P-DATA-TF PDUs, one fragment each, the last one marked last.
 
     Args:

@@ -24,6 +24,8 @@ DEFLATED: Final = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95",
 
 PIXEL_DATA: Final = 0x7FE00010
 UNDEFINED: Final = 0xFFFFFFFF
+EVERYTHING: Final = 0xFFFE0000
+"""As `stop_before`: the first tag that no data set may hold."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -48,14 +50,19 @@ class Scan(NamedTuple):
     is_big_endian: bool
 
 
-_SHORT_VRS = ("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM")
-_LONG_VRS = ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
-_SHORT: Final = {vr.encode(): vr for vr in (*_SHORT_VRS, "UI", "UL", "US")}
-_LONG: Final = {vr.encode(): vr for vr in _LONG_VRS}
+_SHORT: Final = {
+    vr.encode(): vr
+    for vr in (
+        *("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO"),
+        *("LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"),
+    )
+}
+_LONG: Final = {
+    vr.encode(): vr for vr in ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
+}
 _ITEM: Final = 0xFFFEE000
 _ITEM_END: Final = 0xFFFEE00D
 _SEQUENCE_END: Final = 0xFFFEE0DD
-_DELIMITERS: Final = 0xFFFE0000
 
 
 class _Layout(NamedTuple):
@@ -165,7 +172,7 @@ class _Reader:
         self, at: int, end: int, wanted: frozenset[int] | None, stop_before: int, depth: int
     ) -> tuple[DataSet, int]:
         found: DataSet = {}
-        data, head = self._data, self._explicit
+        data, head, short = self._data, self._explicit, _SHORT
         left = self._left
         while at < end:
             group, element, vr, length = head(data, at)
@@ -180,17 +187,19 @@ class _Reader:
             if left < 0:
                 raise UnreadableDataSet(offset=at, may_fall_back=False)
             keep = wanted is None or tag in wanted
-            if vr in _SHORT:
+            if vr in short:
                 at += 8
                 if keep:
-                    found[tag] = Element(_SHORT[vr], bytes(data[at : at + length]))
+                    found[tag] = Element(short[vr], bytes(data[at : at + length]))
                 at += length
                 continue
             name = _LONG.get(vr)
             if name is not None:
                 (length,) = self._long(data, at + 8)
                 at += 12
-            elif vr.isalpha() and vr.isupper():  # of a later edition, or invented: as if it were short
+            elif (
+                0x20 <= vr[0] < 0x7F and 0x20 <= vr[1] < 0x7F
+            ):  # of a later edition, blank or `??`: as if it were short
                 name = "UN"
                 at += 8
             else:  # an element that somebody wrote with implicit VR among explicit ones
@@ -285,7 +294,7 @@ class _Reader:
             if item_end > end:
                 raise UnreadableDataSet(offset=at, may_fall_back=item_end <= self._end)
             implicit = is_implicit or (item_length != 0 and self.is_implicit_item(at))
-            found, at = self.data_set(at, item_end, implicit, wanted, _DELIMITERS, depth)
+            found, at = self.data_set(at, item_end, implicit, wanted, EVERYTHING, depth)
             if at > item_end:
                 raise UnreadableDataSet(offset=item_end, may_fall_back=at <= self._end)
             if keep:

@@ -21,6 +21,10 @@ UTF_8: Final = ("ISO_IR 192",)
 TEXT_VRS: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """VRs that Specific Character Set governs; all others are ASCII."""
 
+_LAID_OUT: Final = frozenset({"LT", "ST", "UT", "UC", "UR"})
+_NUMBER: Final = re.compile(r"ISO[-_ ]?(?:2022[-_ ])?IR[-_ ]?(\d+)", re.IGNORECASE)
+_BY_NAME: Final = {"GB18030": "gb18030", "GBK": "gbk", "ISO 2022 GBK": "gbk", "ISO 2022 58": "gb2312", "UTF-8": "utf-8"}
+_ASCII_ONLY: Final = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 _STAND_ALONE: Final = frozenset({"ISO_IR 192", "GB18030", "GBK"})
 _ESCAPE: Final = b"\x1b"
 _TO_ASCII: Final = b"\x1b(B"
@@ -61,15 +65,13 @@ def character_sets(value: str | bytes) -> CharacterSets:
 @lru_cache(maxsize=256)
 def _codec(name: str) -> str:
     """Return Python's codec for one defined term; common misspellings are understood, unknown terms are Latin-1."""
-    plain = name.strip().upper().replace("-", " ").replace("_", " ")
-    if plain in ("UTF 8", "UTF8", "ISO IR 192", "ISO 2022 IR 192"):
+    digits = _NUMBER.fullmatch(name.strip())
+    if digits is None:
+        return _BY_NAME.get(name.strip().upper(), "latin-1")
+    if digits[1] == "192":
         return "utf-8"
-    for prefix, known in (("ISO 2022 IR ", "ISO 2022 IR "), ("ISO IR ", "ISO_IR "), ("ISO 2022 ", "ISO 2022 "), ("", "")):
-        if plain.startswith(prefix):
-            codec = python_encoding.get(known + plain[len(prefix) :])
-            if codec is not None:
-                return str(codec)
-    return "latin-1"
+    codec = python_encoding.get(f"ISO_IR {digits[1]}") or python_encoding.get(f"ISO 2022 IR {digits[1]}")
+    return codec or "latin-1"
 
 
 def decode_text(value: bytes, sets: CharacterSets = ()) -> str:
@@ -79,14 +81,29 @@ def decode_text(value: bytes, sets: CharacterSets = ()) -> str:
     """
     if value.isascii() and _ESCAPE not in value:
         return value.decode("ascii")
-    if not sets or sets == ("",) or sets == ("ISO_IR 6",):
+    if not sets or (len(sets) == 1 and sets[0] in _ASCII_ONLY):
         return _undeclared(value)
     if _ESCAPE not in value:
-        return value.decode(_codec(sets[0]), "replace") if sets[0] else _undeclared(value)
+        return value.decode(_codec(sets[0]), "replace") if sets[0] not in _ASCII_ONLY else _undeclared(value)
     if sets[0] in _STAND_ALONE:
         return value.decode(_codec(sets[0]), "replace")
     first = _codec(sets[0]) if sets[0] else "latin-1"
     return "".join(_decode_fragment(fragment, first) for fragment in _FRAGMENT.findall(value))
+
+
+def text_of(vr: str, value: bytes, sets: CharacterSets = ()) -> str:
+    """Return a text value without its padding: several values stay joined by backslashes.
+
+    Leading spaces go too, except in the VRs whose text is laid out by the writer.
+
+    Source: DICOM PS3.5 6.2 table 6.2-1, which spaces are significant.
+    """
+    text = decode_text(value, sets) if vr in TEXT_VRS else value.decode("latin-1")
+    if vr in _LAID_OUT:
+        return text.rstrip(" \0")
+    if vr == "PN":
+        return text.strip(" \0").rstrip("=")
+    return text.strip(" \0")
 
 
 def _undeclared(value: bytes) -> str:
@@ -129,17 +146,16 @@ def encode_text(value: str, sets: CharacterSets = ()) -> bytes | None:
         return None
     if len(sets) == 1 or sets[0] in _STAND_ALONE:
         return _encode_single(value, sets[0])
-    parts = [_encode_extended(part, sets) for part in _RESET_TEXT.split(value)]
-    if None in parts:
-        return None
-    return b"".join(part for part in parts if part is not None)
+    return _encode_extended_parts(value, sets)
 
 
 def _encode_single(value: str, name: str) -> bytes | None:
+    if name in _ASCII_ONLY:
+        return None
     if name in _ESCAPE_OF or name in _G0_ESCAPE_OF:
         return _encode_extended_parts(value, (name,))
     try:
-        encoded = value.encode(_codec(name) if name else "ascii")
+        encoded = value.encode(_codec(name))
     except UnicodeEncodeError:
         return None
     if name == "ISO_IR 13" and len(encoded) != len(value):  # Python's Shift JIS also knows two-byte characters
@@ -166,7 +182,7 @@ def _encode_extended(component: str, sets: CharacterSets) -> bytes | None:
                 return None
             if name != active and name in _ESCAPE_OF:
                 out += _ESCAPE_OF[name]
-                active = name
+            active = name if name in _ESCAPE_OF else ""  # simple readers forget G1 when they return to ASCII
             out += encoded
             run = run[taken:]  # noqa: PLW2901  # the rest of the run
     return bytes(out)
@@ -176,7 +192,7 @@ def _longest(run: str, sets: CharacterSets) -> tuple[str, bytes, int]:
     """Return the set that takes the most characters of the beginning of `run`, their bytes and their number."""
     best = ("", b"", 0)
     for name in sets:
-        if not name:
+        if name in _ASCII_ONLY:
             continue
         length = len(run)
         encoded = None

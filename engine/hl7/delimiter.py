@@ -22,7 +22,7 @@ class Delimiters:
     """What separates fields, repetitions, components and subcomponents, and how values are escaped.
 
     Values that the methods call `raw` are text as it stands in the message, still escaped.
-    A separator is empty when the message has none (a short MSH-2 whose missing default is taken already).
+    Only the truncation character may be missing; it is empty then.
     """
 
     __slots__ = (
@@ -48,20 +48,20 @@ class Delimiters:
             charset: Python codec of the message, for hexadecimal escapes.
 
         Raises:
-            NotAMessage: HL7-101, a delimiter is not printable or stands twice.
+            NotAMessage: HL7-101, a delimiter is not printable or stands twice, a filled-in default included.
         """
         self.encoding_characters = encoding.rstrip(" ")
-        stated = field_separator + self.encoding_characters[:5]
-        if not _are_usable(stated):
+        stated = self.encoding_characters[:5]
+        characters = stated + _DEFAULTS[len(stated) :]
+        if not _are_usable(field_separator + characters):
             raise NotAMessage
-        characters = [*stated[1:], *("" if c in stated else c for c in _DEFAULTS[len(stated) - 1 :])]
         self.charset = charset
         self.field_separator = field_separator
-        self.component_separator: str = characters[0]
-        self.repetition_separator: str = characters[1]
-        self.escape_character: str = characters[2]
-        self.subcomponent_separator: str = characters[3]
-        self.truncation_character = characters[4] if len(characters) > 4 else ""
+        self.component_separator = characters[0]
+        self.repetition_separator = characters[1]
+        self.escape_character = characters[2]
+        self.subcomponent_separator = characters[3]
+        self.truncation_character = characters[4:]
         self._prepare_escapes()
 
     def _prepare_escapes(self) -> None:
@@ -76,12 +76,10 @@ class Delimiters:
         esc = self.escape_character
         special = "".join(meanings.values())
         self._special = special_characters(special)
-        # Where a message cannot escape, a space is the only harmless thing to put.
-        self._sequences = {c: f"{esc}{letter}{esc}" if esc else " " for letter, c in meanings.items() if c}
-        line_break = "X0A" if "." in special else ".br"
-        self._sequences["\n"] = f"{esc}{line_break}{esc}" if esc else " "
-        defaults = {"S": "^", "T": "&", "R": "~", "E": "\\", "P": _DEFAULT_TRUNCATION}
-        self._letters = {letter: c or defaults[letter] for letter, c in meanings.items()} | {"H": "", "N": ""}
+        self._sequences = {c: f"{esc}{letter}{esc}" for letter, c in meanings.items() if c}
+        self._sequences["\n"] = f"{esc}{'X0A' if '.' in special else '.br'}{esc}"
+        meanings["P"] = meanings["P"] or _DEFAULT_TRUNCATION
+        self._letters = {**meanings, "H": "", "N": ""}
 
     @classmethod
     def of(cls, field_separator: str, encoding: str, charset: str) -> Delimiters:
@@ -96,18 +94,15 @@ class Delimiters:
         """Return the repetitions of a field; an empty field has none."""
         if not raw:
             return []
-        separator = self.repetition_separator
-        return raw.split(separator) if separator else [raw]
+        return raw.split(self.repetition_separator)
 
     def components(self, raw: str) -> list[str]:
         """Return the components of one repetition; a field without components is its own first."""
-        separator = self.component_separator
-        return raw.split(separator) if separator else [raw]
+        return raw.split(self.component_separator)
 
     def subcomponents(self, raw: str) -> list[str]:
         """Return the subcomponents of one component; a component without any is its own first."""
-        separator = self.subcomponent_separator
-        return raw.split(separator) if separator else [raw]
+        return raw.split(self.subcomponent_separator)
 
     def component(self, raw: str, number: int) -> str | None:
         """Return component `number` (from 1) of one repetition; None when it is beyond the last."""
@@ -122,7 +117,7 @@ class Delimiters:
     def unescape(self, raw: str) -> str:
         r"""Return the text that `raw` stands for. Line breaks are `\n`."""
         escape = self.escape_character
-        if not escape or escape not in raw:
+        if escape not in raw:
             return raw
         return unescape(raw, escape, self._letters, self.charset)
 
@@ -139,7 +134,7 @@ class Delimiters:
 def _are_usable(characters: str) -> bool:
     """Say whether these are different visible ASCII characters, none a letter, digit or quotation mark."""
     return (
-        bool(characters)
+        len(characters) > 4
         and len(set(characters)) == len(characters)
         and characters.isascii()
         and characters.isprintable()

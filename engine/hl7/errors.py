@@ -3,8 +3,6 @@
 Texts carry numbers, positions and names of the standard, never a value of the message.
 """
 
-
-
 from __future__ import annotations
 
 from engine.core.errors import PeerError
@@ -58,3 +56,12 @@ class InvalidValue(PeerError):
     def __init__(self, *, field: str, data_type: str, where: str | None = None) -> None:
         self.data_type = data_type
         super().__init__(f"{field} is not a {data_type}", where=where)
+
+
+class NoAcknowledgement(PeerError):
+    """A peer answered with something that is not an acknowledgement."""
+
+    code = "HL7-110"
+
+    def __init__(self) -> None:
+        super().__init__("MSA-1 is required", where="MSA^1^1")

@@ -25,14 +25,12 @@ def unescape(raw: str, escape: str, letters: Mapping[str, str], charset: str) ->
 
     Args:
         raw: Part of a field, delimiters of higher levels already split off.
-        escape: The message's escape character; empty when it has none.
+        escape: The message's escape character.
         letters: What `F`, `S`, `T`, `R`, `E`, `P` and the dropped commands stand for.
         charset: Python codec in which hexadecimal sequences are read.
 
     Unknown, unterminated and lone escape characters stay; a doubled one is one.
     """
-    if not escape or escape not in raw:
-        return raw
     parts = raw.split(escape)
     last = len(parts) - 1
     out = [parts[0]]

@@ -25,13 +25,14 @@ HEADERS: Final = frozenset({"MSH", "BHS", "FHS"})
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 _SEGMENT_START = re.compile(r"[ \t\0]*[A-Za-z][A-Za-z0-9]{2}(?:(?P<after>[^A-Za-z0-9\s])|\s*$)")
+_HEAD_BYTES: Final = 4096
 _CHARSET_FIELDS: Final = range(17, 23)
 
 
 class Segment:
     """One segment of a message. Fields are split at the first question."""
 
-    __slots__ = ("_fields", "_separator", "_shift", "name", "occurrence", "text")
+    __slots__ = ("_fields", "_separator", "name", "occurrence", "text")
 
     def __init__(self, text: str, separator: str, name: str, occurrence: int) -> None:
         self.text = text
@@ -41,7 +42,6 @@ class Segment:
         self.occurrence = occurrence
         """Which one of its name this is, from 1."""
         self._separator = separator
-        self._shift = 1 if name in HEADERS else 0
         self._fields: list[str] | None = None
 
     def __repr__(self) -> str:
@@ -57,7 +57,7 @@ class Segment:
     @property
     def length(self) -> int:
         """Number of the last field that is there."""
-        return len(self.fields) - 1 + self._shift
+        return len(self.fields) - (0 if self.name in HEADERS else 1)
 
     def field(self, number: int) -> str | None:
         """Return the raw text of field `number` (from 1); None when it is beyond the last, "" when empty.
@@ -67,11 +67,12 @@ class Segment:
         fields = self._fields
         if fields is None:
             fields = self._fields = self.text.split(self._separator)
-        index = number - self._shift
-        if index == 0 and self._shift:
-            return self._separator
-        if 0 < index < len(fields):
-            return fields[index]
+        if self.name in HEADERS:
+            if number == 1:
+                return self._separator
+            number -= 1
+        if 0 < number < len(fields):
+            return fields[number]
         return None
 
 
@@ -248,9 +249,24 @@ class Message:
 @lru_cache(maxsize=1024)
 def _segment_name(start: str, separator: str) -> str:
     """Return the name of a segment from its first four characters, "" for a line that is none."""
-    name, _, rest = start.partition(separator)
-    name = name.strip().upper()
-    return name if not rest and _NAME.fullmatch(name) else ""
+    name = start[:3].upper()
+    return name if start[3:] in {"", separator} and _NAME.fullmatch(name) else ""
+
+
+def read_head(raw: bytes) -> Message | None:
+    """Return a view of the MSH segment alone, byte by byte, for answering what cannot be read as a whole.
+
+    None when not even MSH can be read. Its charset is Latin-1, so that values go back as they came.
+    """
+    start = raw.find(b"MSH")
+    if start < 0 or raw[:start].strip(BLANK_BYTES + BOM):
+        return None
+    line = _lines_of(raw[start : start + _HEAD_BYTES].decode("latin_1"))[0]
+    try:
+        delimiters = Delimiters.of(line[3:4], line[4:].partition(line[3:4] or "|")[0], "latin_1")
+    except NotAMessage:
+        return None
+    return Message(raw, line, "latin_1", delimiters, [line])
 
 
 def check_head(message: Message) -> None:

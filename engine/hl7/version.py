@@ -7,6 +7,7 @@ Source: HL7 table 0104.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 KNOWN: Final = (
@@ -30,6 +31,7 @@ DEFAULT_VERSION: Final = "2.3.1"
 _NUMBERS = re.compile(r"\s*(\d{1,2})\.(\d{1,2})(?:\.(\d{1,2}))?")
 
 
+@lru_cache(maxsize=256)
 def version_tuple(version: str) -> tuple[int, int, int]:
     """Return a version as numbers to compare; unreadable ones are `DEFAULT_VERSION`."""
     found = _NUMBERS.match(version)

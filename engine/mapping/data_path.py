@@ -1,4 +1,4 @@
-"""Paths through plain data – FHIR resources, events, DICOM JSON by keyword: `code.coding[system='…'].code`, `steps[0].id`.
+"""Paths through plain data (FHIR, events, JSON): `code.coding[system='…'].code`, `steps[0].sps_id`.
 
 Lists are walked: `name.family` reads the first name that has one, `name[*].family` all of them as a list.
 `[n]` counts from 0, as in FHIRPath; `[path='text']` keeps the items in which some value at the path is the text.
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.mapping.path import NotAPath, Path
+from engine.mapping.path import NotAPath, Path, Read
 from engine.mapping.scope import Scope
 from engine.mapping.value import Value
 
@@ -42,8 +42,7 @@ def data_path(text: str, *, aliases: dict[str, str] | None = None) -> Path:
     steps = _steps(text)
     several = any(step.every for step in steps)
     names = [step.name for step in steps]
-    names[0] = (aliases or {}).get(names[0], names[0])
-    label = ".".join(names)
+    label = ".".join([(aliases or {}).get(names[0], names[0]), *names[1:]])
 
     def first(scope: Scope) -> Value:
         return next(_walk(scope.resource, steps, 0), None)
@@ -53,29 +52,28 @@ def data_path(text: str, *, aliases: dict[str, str] | None = None) -> Path:
         scope.budget.spend_steps(len(found))
         return found
 
+    def as_it_stands(scope: Scope) -> Value:
+        found = every(scope)
+        return found if len(found) > 1 else found[0] if found else None
+
     def where(scope: Scope) -> str:
         kind = scope.resource.get("resourceType") if isinstance(scope.resource, dict) else None
         return f"{kind}.{label}" if isinstance(kind, str) else label
 
-    read = every if several else _plain(names, text) if _is_plain(steps) else first
-    if aliases and steps[0].name in aliases and read is not every:
-        read = first
-    return Path(text=text, read=read, read_raw=read, where=where, label=label, label_of=where)
+    is_plain = all(step.index is None and not step.at for step in steps)
+    read = every if several else _plain(names, first) if is_plain else first
+    raw = every if several else as_it_stands
+    return Path(text=text, read=read, read_raw=raw, where=where, label_of=where)
 
 
-def _is_plain(steps: tuple[_Step, ...]) -> bool:
-    return all(step.index is None and not step.at for step in steps)
-
-
-def _plain(names: list[str], text: str) -> Any:
-    """Return the reading for paths without brackets; lists on the way fall back to the walk."""
-    steps = _steps(text)
+def _plain(names: list[str], walk: Read) -> Read:
+    """Return the reading for paths without brackets; a list on the way is left to the walk."""
 
     def read(scope: Scope) -> Value:
         here = scope.resource
         for name in names:
             if not isinstance(here, dict):
-                return next(_walk(scope.resource, steps, 0), None)
+                return None if here is None else walk(scope)
             here = here.get(name)
         if isinstance(here, list):
             return here[0] if here else None

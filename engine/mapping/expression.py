@@ -27,7 +27,7 @@ class Literally:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """`[a, b, c]`"""
+    """`[a, b, c]`."""
 
     items: tuple[Expression, ...]
 
@@ -41,7 +41,7 @@ class FirstOf:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """`a and b`"""
+    """`a and b`."""
 
     items: tuple[Expression, ...]
 
@@ -64,7 +64,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """`a in [b, c]`"""
+    """`a in [b, c]`."""
 
     item: Expression
     choices: Expression
@@ -73,7 +73,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Piped:
-    """`a | function(b, c)`"""
+    """`a | function(b, c)`."""
 
     value: Expression
     function: str

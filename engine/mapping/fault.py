@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from engine.core.errors import PeerError
+
+if TYPE_CHECKING:
+    from engine.mapping.path import Path
 
 
 class MappingFault(PeerError):
@@ -28,3 +33,22 @@ class MappingFault(PeerError):
         self.file = file
         self.line = line
         super().__init__(text, where=where, code=code)
+
+
+class Refused(Exception):
+    """A function cannot take its value. The rule that called it turns this into a `MappingFault` with place and number.
+
+    `text` may name `{rule}`, `{place}` (file and line of the rule) and `{path}` (the source in the sender's words).
+    """
+
+    def __init__(self, text: str, *, code: str = "MAP-203") -> None:
+        self.text = text
+        self.code = code
+        self.paths: tuple[Path, ...] | None = None
+        """The paths that gave the value, once known."""
+        super().__init__(text)
+
+    @classmethod
+    def invalid(cls, kind: str) -> Refused:
+        """MAP-203: the value has not the form of its kind, such as `date`."""
+        return cls(f"rule {{rule}}: {{path}} is not a valid {kind}")

@@ -1,7 +1,7 @@
 """Cuts a message into the groups of `each:`.
 
 `each: ORC` starts a group at every ORC. `each: [ORC, OBR]` starts one at every ORC, or at an OBR when the group has
-one already – what stands between that ORC and its first OBR is then shared – or when there is no ORC at all.
+one already (what stands between that ORC and its first OBR is then shared), or when there is no ORC at all.
 Source: HL7 v2.5.1 chapter 4.4 (ORM, OMG, OMI order groups).
 """
 

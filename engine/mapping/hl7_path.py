@@ -73,7 +73,7 @@ def hl7_path(text: str, *, null_is_empty: bool = False) -> Path:
         if found["segments"] is None and found["repetitions"] is None:
             read = _plain_text(name, field, component or 1, subcomponent or 1, null)
         raw = _raw(pick, field, repetitions, component, subcomponent, null, several=several)
-    return Path(text=text, read=read, read_raw=raw, where=where, label=label, label_of=lambda _: label)
+    return Path(text=text, read=read, read_raw=raw, where=where, label_of=lambda _: label)
 
 
 def _number(text: str | None) -> int | None:
@@ -236,8 +236,8 @@ def _raw(
             if not raw or raw == _QUOTED_NULL:
                 found.append(null if raw else raw)
                 continue
-            for repetition in [raw] if whole_field and component is None else _repetitions(scope, raw, repetitions):
-                found.append(_raw_part(scope, repetition, component, subcomponent, null))
+            pieces = [raw] if whole_field and component is None else _repetitions(scope, raw, repetitions)
+            found.extend(_raw_part(scope, piece, component, subcomponent, null) for piece in pieces)
         return found
 
     return _all_of(values) if several else _first_of(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -123,9 +124,8 @@ class _Parts(Transformer[Token, Expression]):
         return PathText(str(token), (token.column or 1) - 1)
 
 
+_ESCAPES = re.compile(r"\\(.)", re.DOTALL)
+
+
 def _unquoted(token: str) -> str:
-    inside = token[1:-1]
-    if "\\" not in inside:
-        return inside
-    pieces = inside.split("\\\\")
-    return "\\".join(piece.replace("\\", "") for piece in pieces)
+    return _ESCAPES.sub(lambda found: "\n" if found[1] == "n" else found[1], token[1:-1])

@@ -27,6 +27,5 @@ class Path:
     """Gives `Raw` for HL7: what functions on data types want. The same as `read` for other sources."""
     where: Callable[[Scope], str]
     """The place for answers: `PID^1^3^1^4`, or a FHIRPath."""
-    label: str
-    """The place for people: `PID-3`, `Patient.identifier`; without repetitions and parts."""
     label_of: Callable[[Scope], str]
+    """The place for people: `PID-3`, `Patient.identifier`; without repetitions and parts."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 KeyPath = tuple[str | int, ...]
@@ -23,13 +22,9 @@ class Place:
         return f"{self.file}:{self.line}"
 
 
-PlaceOf = Callable[[KeyPath], Place]
-"""Gives the place of the value at a key path, of its nearest parent when it has none."""
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class Flaw:
-    """One thing an integrator must mend, or should look at. Codes: spec of the mapping language, docs/errors.md."""
+    """One thing an integrator must mend, or should look at. Codes: docs/errors.md."""
 
     place: Place
     code: str
@@ -37,9 +32,21 @@ class Flaw:
     severity: Severity = "error"
 
 
-class Flawed(Exception):
-    """A document cannot be used; `flaws` says why."""
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file as plain data, with the place of every key and of every value (behind the quote of quoted text)."""
 
-    def __init__(self, flaws: tuple[Flaw, ...]) -> None:
-        self.flaws = flaws
-        super().__init__("; ".join(f"{flaw.place}: {flaw.code}: {flaw.text}" for flaw in flaws))
+    file: str
+    tree: Any
+    values: dict[KeyPath, Place] = field(default_factory=dict)
+    keys: dict[KeyPath, Place] = field(default_factory=dict)
+
+    def place(self, path: KeyPath) -> Place:
+        """Return the place of a value; of its nearest parent when it is not written."""
+        while path not in self.values and path:
+            path = path[:-1]
+        return self.values.get(path, Place(self.file))
+
+    def key_place(self, path: KeyPath) -> Place:
+        """Return the place of a key; of its value's nearest parent when it is not written."""
+        return self.keys.get(path) or self.place(path)

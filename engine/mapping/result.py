@@ -5,23 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from engine.mapping.explained import Explained
 from engine.mapping.outgoing import Outgoing
 from engine.records.fact import OrderFact, PatientFact
 
 Made = OrderFact | PatientFact | Outgoing | dict[str, Any]
 """`to: order`, `to: patient`, `to: hl7v2`, and `to: fhir` or `to: json`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
-    """One target field: what it became and why."""
-
-    target: str
-    value: object
-    source: str
-    """The path that gave the value, in the source's own words; "" for a literal."""
-    file: str
-    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from engine.core.limits import DEFAULT_LIMITS
 from engine.hl7.delimiter import DEFAULT_DELIMITERS, Delimiters
 from engine.hl7.message import Message, Segment
 from engine.mapping.context import Context
+from engine.mapping.explained import Explained
 from engine.mapping.fault import MappingFault
 
 Segments = dict[str, list[Segment]]
@@ -16,9 +17,13 @@ Segments = dict[str, list[Segment]]
 class Budget:
     """What one run may still spend, over all of its groups."""
 
-    __slots__ = ("bytes_left", "steps_left")
+    __slots__ = ("bytes_left", "prefix", "steps_left", "trace")
 
     def __init__(self) -> None:
+        self.trace: list[Explained] | None = None
+        """Where explanations are collected; None when nobody asks."""
+        self.prefix = ""
+        """What stands before target names while a nested mapping runs."""
         self.steps_left = DEFAULT_LIMITS.mapping_steps
         self.bytes_left = DEFAULT_LIMITS.mapping_result_bytes
 
@@ -44,9 +49,9 @@ class Budget:
 
 
 class Scope:
-    """One source, or one group of it. `segments` is for HL7, `resource` for everything else."""
+    """One source, or one group of it. `segments` and `members` are for HL7, `resource` for everything else."""
 
-    __slots__ = ("budget", "context", "delimiters", "message", "resource", "segments")
+    __slots__ = ("budget", "context", "delimiters", "inherited", "members", "resource", "segments")
 
     def __init__(
         self,
@@ -54,38 +59,46 @@ class Scope:
         context: Context,
         budget: Budget,
         segments: Segments | None = None,
+        members: list[Segment] | None = None,
+        inherited: Segments | None = None,
         delimiters: Delimiters = DEFAULT_DELIMITERS,
-        message: Message | None = None,
         resource: Any = None,
     ) -> None:
         self.context = context
         self.budget = budget
         self.segments: Segments = {} if segments is None else segments
+        """What paths see, by name."""
+        self.members: list[Segment] = [] if members is None else members
+        """The segments of this group itself, in order."""
+        self.inherited: Segments = {} if inherited is None else inherited
+        """What this group sees of what stands before it."""
         self.delimiters = delimiters
-        self.message = message
         self.resource = resource
 
     @classmethod
     def of(cls, source: Message | dict[str, Any], context: Context) -> Scope:
         """Return the scope of a whole source, with a fresh budget."""
         if isinstance(source, Message):
+            members = source.segments
             return cls(
                 context=context,
                 budget=Budget(),
-                segments=by_name(source.segments),
+                segments=by_name(members),
+                members=members,
                 delimiters=source.delimiters,
-                message=source,
             )
         return cls(context=context, budget=Budget(), resource=source)
 
-    def group(self, segments: list[Segment]) -> Scope:
-        """Return the scope of a group: its own segments first, then those of this scope that it has none of."""
+    def group(self, shared: Segments, members: list[Segment]) -> Scope:
+        """Return the scope of a group: its own segments first, then those that stand before the first group."""
+        inherited = {**self.inherited, **shared}
         return Scope(
             context=self.context,
             budget=self.budget,
-            segments={**self.segments, **by_name(segments)},
+            segments={**inherited, **by_name(members)},
+            members=members,
+            inherited=inherited,
             delimiters=self.delimiters,
-            message=self.message,
         )
 
     def inside(self, resource: Any) -> Scope:

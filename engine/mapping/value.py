@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from engine.hl7.delimiter import Delimiters
 from engine.records.explicit import NULL, Explicit
@@ -27,31 +27,16 @@ class Raw:
 
 def has_value(value: Value) -> bool:
     """Whether a value says something: not absent, not empty, not null, not false."""
-    return not (value is None or value is NULL or value == "" or value is False or value == [] or value == ())
-
-
-def first_of(values: list[Value]) -> Value:
-    """Return the first that has a value; else an explicit null; else false, empty or absent."""
-    best: Value = None
-    for value in values:
-        if has_value(value):
-            return value
-        best = weaker(best, value)
-    return best
+    return bool(value) or type(value) in (int, float)
 
 
 def weaker(best: Value, other: Value) -> Value:
     """Of two values that say nothing, return the one that says more: null, then false, then empty, then absent."""
     if best is NULL or other is None:
         return best
-    if other is NULL or best is None or best == "" or best == []:
+    if other is NULL or best is None or best in ("", []):
         return other
     return best
-
-
-def is_text(value: Value) -> TypeGuard[str]:
-    """Whether a value is text, be it empty."""
-    return isinstance(value, str)
 
 
 def as_text(value: Value) -> str | Explicit | None:
@@ -66,8 +51,8 @@ def as_text(value: Value) -> str | Explicit | None:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    if isinstance(value, list | tuple) and len(value) == 1:
-        return as_text(value[0])
+    if isinstance(value, list | tuple) and len(value) <= 1:
+        return as_text(value[0]) if value else None
     if isinstance(value, Raw):
         return value.delimiters.unescape(value.text)
     raise TypeError("not one value")

@@ -11,11 +11,11 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 from sqlalchemy import Table, bindparam, insert, select, update
-from sqlalchemy.sql.dml import Insert, Update
 from sqlalchemy.sql.selectable import Select
 
 from engine.records import record
 from engine.store import table
+from engine.store.statement import Statement
 
 R = TypeVar("R")
 
@@ -88,8 +88,12 @@ class Codec(Generic[R]):
         self._there = tuple((name, pair[0]) for name, pair in zip(self.names, pairs, strict=True))
         self._back = tuple((i, pair[1]) for i, pair in enumerate(pairs) if pair[1] is not None)
         self.columns = [of.c[name] for name in self.names]
-        self.insert: Insert = insert(of)
-        self.update: Update = update(of).where(of.c.id == bindparam("row_id"))
+        self.insert = Statement(insert(of).values({name: bindparam(name) for name in self.names}))
+        self.update = Statement(
+            update(of)
+            .where(of.c.id == bindparam("row_id"))
+            .values({name: bindparam(name) for name in self.names if name != "id"})
+        )
         self.select: Select[Any] = select(*self.columns)
 
     def row(self, kept: R) -> dict[str, Any]:

@@ -112,6 +112,7 @@ imaging_order = Table(
     _int("cause_id"),
     Index("ix_imaging_order_patient_id", "patient_id"),
     Index("ix_imaging_order_accession_number", "accession_number"),
+    Index("ix_imaging_order_state", "state", "id"),
 )
 
 order_identifier = Table(
@@ -233,6 +234,7 @@ study = Table(
     Index("ix_study_accession_number", "accession_number"),
     Index("ix_study_dicom_patient_id", "dicom_patient_id"),
     Index("ix_study_patient_id", "patient_id"),
+    Index("ix_study_state", "state", "id"),
 )
 
 series = Table(
@@ -355,6 +357,7 @@ message = Table(
     Index("ix_message_control_id", "control_id"),
     Index("ix_message_received_at", "received_at"),
     Index("ix_message_state", "state", "received_at"),
+    Index("ix_message_body_blob", "body_blob", sqlite_where=text("body_blob != ''")),
 )
 
 delivery = Table(
@@ -384,6 +387,7 @@ delivery = Table(
     Index("ix_delivery_open", "destination", "state", "id"),
     Index("ix_delivery_order_id", "order_id"),
     Index("ix_delivery_state", "state", "created_at"),
+    Index("ix_delivery_event_id", "event_id"),
 )
 
 resource_version = Table(

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, Table, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from engine.core.ids import RowId
 from engine.records.record import Record
 from engine.store import table
 from engine.store.codec import CODECS
+from engine.store.statement import Statement
 
 _BLOCK = 1_000
 """How many row ids are reserved at once; a crash wastes at most that many."""
@@ -69,36 +70,66 @@ class Unit:
         self.connection = connection
         self.now = now
         self._numbers = numbers
+        self._dialect = connection.dialect
+        self._cursor = connection.connection.cursor()
         self.committed: list[Callable[[], None]] = []
         """Called on the event loop once the transaction is durable, in order."""
+
+    def savepoint(self) -> None:
+        """Begin: what follows can be undone without the units beside this one."""
+        self._cursor.execute("SAVEPOINT unit")
+
+    def release(self) -> None:
+        """End well."""
+        self._cursor.execute("RELEASE unit")
+
+    def undo(self) -> None:
+        """End badly: nothing of this unit stays."""
+        self._cursor.execute("ROLLBACK TO unit")
+        self._cursor.execute("RELEASE unit")
 
     def new_id(self) -> RowId:
         """Return a fresh row id."""
         return self._numbers.take(self.connection)
 
     def insert(self, records: Iterable[Record]) -> None:
-        """Write new records; consecutive ones of a class go in one statement."""
+        """Write new records, in the order of their classes; those of a class go in one call."""
         waiting: dict[type[Any], list[dict[str, Any]]] = {}
         for kept in records:
             waiting.setdefault(type(kept), []).append(CODECS[type(kept)].row(kept))
         for cls, rows in waiting.items():
-            self.connection.execute(CODECS[cls].insert, rows)
+            self.run_many(CODECS[cls].insert, rows)
 
     def update(self, records: Iterable[Record]) -> None:
         """Write changed records whole."""
         for kept in records:
             codec = CODECS[type(kept)]
             row = codec.row(kept)
-            row["row_id"] = row.pop("id")
-            self.connection.execute(codec.update, row)
+            row["row_id"] = row["id"]
+            self.run(codec.update, row)
 
-    def insert_row(self, into: Table, values: Mapping[str, Any]) -> None:
-        """Write one row of a table that is not a record (journal, outbox, worklist)."""
-        self.connection.execute(insert(into), dict(values))
+    def run(self, statement: Statement, values: Mapping[str, Any]) -> None:
+        """Run a statement that returns nothing."""
+        self._cursor.execute(statement.sql(self._dialect), statement.parameters(values))
 
-    def rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
-        """Return all rows of a query."""
-        return self.connection.execute(statement, values).fetchall()
+    def run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement once for each set of values."""
+        if len(rows) == 1:
+            self.run(statement, rows[0])
+            return
+        sql = statement.sql(self._dialect)
+        self._cursor.executemany(sql, [statement.parameters(row) for row in rows])
+
+    def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Return all rows of a query as tuples."""
+        self._cursor.execute(statement.sql(self._dialect), statement.parameters(values))
+        found: Sequence[Any] = self._cursor.fetchall()
+        return found
+
+    def first(self, statement: Statement, values: Mapping[str, Any]) -> Any | None:
+        """Return the first row of a query as a tuple, None when there is none."""
+        rows = self.rows(statement, values)
+        return rows[0] if rows else None
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Ask for `call` on the event loop once what was written is durable."""

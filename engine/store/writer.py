@@ -24,7 +24,10 @@ from engine.store.unit import Numbers, Unit
 
 T = TypeVar("T")
 Work = Callable[[Unit], T]
+Otherwise = Callable[[Unit, EngineError], T]
 _Result = tuple["asyncio.Future[Any]", Any, BaseException | None, list[Callable[[], None]]]
+
+_Task = tuple[Work[Any], Otherwise[Any] | None, "asyncio.Future[Any]"]
 
 log = structlog.get_logger()
 
@@ -34,9 +37,10 @@ class Writer:
 
     def __init__(self, engine: Engine, clock: Clock, limits: Limits) -> None:
         self._engine = engine
+        self._database_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._clock = clock
         self._limits = limits
-        self._waiting: deque[tuple[Work[Any], asyncio.Future[Any]]] = deque()
+        self._waiting: deque[_Task] = deque()
         self._wake = threading.Condition()
         self._stopping = False
         self._numbers = Numbers()
@@ -65,8 +69,13 @@ class Writer:
         """How many units wait for the next commit."""
         return len(self._waiting)
 
-    def submit(self, work: Work[T]) -> asyncio.Future[T]:
+    def submit(self, work: Work[T], otherwise: Otherwise[T] | None = None) -> asyncio.Future[T]:
         """Queue `work`; the future resolves with its result once that would survive a power cut.
+
+        Args:
+            work: What to do; runs in the writer thread.
+            otherwise: What to do instead, in the same place of the batch, when `work` raised and was rolled back: a
+                refused message is kept. Not called for a storage error.
 
         Raises (in the future):
             EngineError: what `work` raised; its savepoint is rolled back, the others are kept.
@@ -79,7 +88,7 @@ class Writer:
             future.set_exception(self.failure or DatabaseDown("the engine is stopping"))
             return future
         with self._wake:
-            self._waiting.append((work, future))
+            self._waiting.append((work, otherwise, future))
             self._wake.notify()
         return future
 
@@ -93,59 +102,65 @@ class Writer:
                 if self._loop is not None:
                     self._loop.call_soon_threadsafe(_resolve, results)
 
-    def _take(self) -> list[tuple[Work[Any], asyncio.Future[Any]]]:
+    def _take(self) -> list[_Task]:
         with self._wake:
             while not self._waiting and not self._stopping:
                 self._wake.wait()
             count = min(len(self._waiting), self._limits.batch_units)
             return [self._waiting.popleft() for _ in range(count)]
 
-    def _write(self, connection: Connection, batch: list[tuple[Work[Any], asyncio.Future[Any]]]) -> list[_Result]:
+    def _write(self, connection: Connection, batch: list[_Task]) -> list[_Result]:
         results: list[_Result] = []
         try:
             with connection.begin():
-                for work, future in batch:
-                    results.append(self._one(connection, work, future))
-        except DBAPIError as cause:
+                results.extend(self._one(connection, task) for task in batch)
+        except (DBAPIError, self._database_error) as cause:
             self._numbers.forget()
             failure = _storage_error(cause)
             self.failure = failure
             log.error("store.commit_failed", code=failure.code, units=len(batch))
-            return [(future, None, failure, []) for _, future in batch]
+            return [(future, None, failure, []) for _, _, future in batch]
         self.failure = None
         self.batches += 1
         self.units += len(batch)
         return results
 
-    def _one(self, connection: Connection, work: Work[Any], future: asyncio.Future[Any]) -> _Result:
+    def _one(self, connection: Connection, task: _Task) -> _Result:
+        work, otherwise, future = task
+        result, error, committed = self._try(connection, work)
+        if error is not None and otherwise is not None and not isinstance(error, StorageError):
+            raised = error
+            result, error, committed = self._try(connection, lambda unit: otherwise(unit, raised))
+        return (future, result, error, committed)
+
+    def _try(self, connection: Connection, work: Work[Any]) -> tuple[Any, EngineError | None, list[Callable[[], None]]]:
         unit = Unit(connection, self._numbers, self._clock.now())
-        connection.exec_driver_sql("SAVEPOINT unit")
+        unit.savepoint()
         self._numbers.mark()
         try:
             result = work(unit)
         except EngineError as error:
-            self._undo(connection)
-            return (future, None, error, [])
-        except DBAPIError as cause:
+            self._undo(unit)
+            return (None, error, [])
+        except (DBAPIError, self._database_error) as cause:
             if _is_about_storage(cause):
                 raise
-            return (future, None, self._bug(connection, cause), [])
+            return (None, self._bug(unit, cause), [])
         except Exception as cause:  # noqa: BLE001  # the one worker of this loop: a bad unit must not spoil the batch
-            return (future, None, self._bug(connection, cause), [])
-        connection.exec_driver_sql("RELEASE unit")
-        return (future, result, None, unit.committed)
+            return (None, self._bug(unit, cause), [])
+        unit.release()
+        return (result, None, unit.committed)
 
-    def _bug(self, connection: Connection, cause: Exception) -> InvariantError:
-        self._undo(connection)
+    def _bug(self, unit: Unit, cause: Exception) -> InvariantError:
+        self._undo(unit)
         trace = "".join(traceback.format_tb(cause.__traceback__))  # without the text, which may quote a message
         log.error("store.unit_failed", error=type(cause).__name__, trace=trace)
         bug = InvariantError(f"unforeseen {type(cause).__name__} in a unit of work")
         bug.__cause__ = cause
         return bug
 
-    def _undo(self, connection: Connection) -> None:
-        connection.exec_driver_sql("ROLLBACK TO unit")
-        connection.exec_driver_sql("RELEASE unit")
+    def _undo(self, unit: Unit) -> None:
+        unit.undo()
         self._numbers.undo()
 
 
@@ -160,13 +175,19 @@ def _resolve(results: list[_Result]) -> None:
             call()
 
 
-def _is_about_storage(cause: DBAPIError) -> bool:
-    name = str(getattr(cause.orig, "sqlite_errorname", ""))
-    return name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_CORRUPT"))
+def _error_name(cause: Exception) -> str:
+    """Return SQLite's name of an error, such as SQLITE_FULL; "" for other databases."""
+    raised = cause.orig if isinstance(cause, DBAPIError) else cause
+    return str(getattr(raised, "sqlite_errorname", ""))
 
 
-def _storage_error(cause: DBAPIError) -> StorageError:
-    name = str(getattr(cause.orig, "sqlite_errorname", ""))
+def _is_about_storage(cause: Exception) -> bool:
+    troubles = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_BUSY")
+    return _error_name(cause).startswith(troubles)
+
+
+def _storage_error(cause: Exception) -> StorageError:
+    name = _error_name(cause)
     if name == "SQLITE_FULL":
         return DiskFull("no space left for the database")
     if name.startswith("SQLITE_IOERR"):

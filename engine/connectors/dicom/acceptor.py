@@ -8,12 +8,16 @@ Source: DICOM PS3.7 sections 8 to 10; spec/reliability.md section 4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+import traceback
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from secrets import token_hex
+from typing import ParamSpec, TypeVar, assert_never
 
 import structlog
 
+from engine.connectors.dicom.admission import Admission
+from engine.connectors.dicom.reply import Dropped, ResponseWriter
 from engine.connectors.dicom.service import Operation, PeerAe, Request, Service
 from engine.connectors.dicom.wire import Connection
 from engine.core.errors import EngineError, InvariantError
@@ -28,19 +32,16 @@ from engine.dicom.association import (
     Released,
     ReleaseRequested,
 )
-from engine.dicom.command import NO_DATA_SET, RESPONSE, Command, Value
+from engine.dicom.command import NO_DATA_SET, RESPONSE, Command
 from engine.dicom.errors import AssociationError, MalformedPdu, OperationNotSupported, UnexpectedPdu
+from engine.dicom.implementation import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from engine.dicom.negotiation import ACCEPTED, negotiate
-from engine.dicom.pdu import AssociateAccept, AssociateReject, AssociateRequest, UserInformation
-from engine.dicom.status import failure_of
-
-if TYPE_CHECKING:
-    from engine.connectors.dicom.server import DicomServer
+from engine.dicom.pdu import Abort, AssociateAccept, AssociateReject, AssociateRequest, UserInformation
 
 log = structlog.get_logger()
 
-IMPLEMENTATION_UID = "2.25.311416227366498829316273226302957243745"
-IMPLEMENTATION_VERSION = "ISTHMUS"
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,110 +53,33 @@ class _Context:
     service: Service
 
 
-class _Reply:
-    """The way back for one request."""
-
-    __slots__ = ("_connection", "_context_id", "_heads", "_request", "is_cancelled", "message_id")
-
-    def __init__(self, connection: AcceptorConnection, context_id: int, request: Command) -> None:
-        self._connection = connection
-        self._context_id = context_id
-        self._request = request
-        self._heads: dict[tuple[int, bool], bytes] = {}
-        self.message_id = dimse.number(request, "MessageID")
-        self.is_cancelled = False
-
-    def send(
-        self, status: int, *, data_set: bytes | None = None, fields: Mapping[str, Value] | None = None
-    ) -> None:
-        association = self._connection.association
-        if not association.may_send:
-            self.is_cancelled = True
-            return
-        key = (status, data_set is not None)
-        head = self._heads.get(key) if fields is None else None
-        if head is None:
-            head = self._pdus(dimse.encode(self._response(status, key[1], fields or {})), is_command=True)
-            if fields is None:
-                self._heads[key] = head
-        association.send_data(head if data_set is None else head + self._pdus(data_set, is_command=False))
-
-    async def drain(self) -> None:
-        await self._connection.drain()
-
-    def fail(self, error: EngineError) -> None:
-        """Answer with the status of an error."""
-        failure = failure_of(error)
-        self.send(failure.status, fields=failure.fields())
-
-    def _pdus(self, payload: bytes, *, is_command: bool) -> bytes:
-        return dimse.p_data(self._context_id, is_command, payload, self._connection.max_pdu)
-
-    def _response(self, status: int, has_data_set: bool, fields: Mapping[str, Value]) -> Command:
-        request = self._request
-        response: Command = {
-            "CommandField": dimse.number(request, "CommandField") | RESPONSE,
-            "MessageIDBeingRespondedTo": self.message_id,
-            "CommandDataSetType": dimse.HAS_DATA_SET if has_data_set else NO_DATA_SET,
-            "Status": status,
-        }
-        for affected, requested in (
-            ("AffectedSOPClassUID", "RequestedSOPClassUID"),
-            ("AffectedSOPInstanceUID", "RequestedSOPInstanceUID"),
-        ):
-            value = request.get(affected) or request.get(requested)
-            if isinstance(value, str) and value.isascii():
-                response[affected] = value
-        response.update(fields)
-        return response
-
-
-class _Dropping:
-    """Stands in for an operation that was refused: reads the rest of its data set, then says why."""
-
-    __slots__ = ("_error", "_reply")
-
-    def __init__(self, error: EngineError, reply: _Reply) -> None:
-        self._error = error
-        self._reply = reply
-
-    def write(self, fragment: bytes | memoryview) -> None:
-        pass
-
-    async def finish(self) -> None:
-        self._reply.fail(self._error)
-
-    def discard(self) -> None:
-        pass
-
-
 class AcceptorConnection(Connection):
     """The listener's end of one association."""
 
-    def __init__(self, server: DicomServer, association_id: int) -> None:
-        super().__init__(is_requestor=False, limits=server.limits)
-        self.max_pdu = 0
-        """Maximum length of the PDUs the peer takes [bytes]; 0 for no bound."""
-        self.calling_ae = ""
-        self._server = server
-        self._id = association_id
-        self._peer = PeerAe("", "", "", association_id)
+    def __init__(self, admission: Admission) -> None:
+        super().__init__(is_requestor=False, limits=admission.limits)
+        self._admission = admission
+        self._id = admission.next_association_id()
+        self._peer = PeerAe("", "", "", self._id)
+        self._max_pdu = 0  # what the peer takes [bytes]; 0 for no bound
         self._contexts: dict[int, _Context] = {}
         self._command = bytearray()
         self._command_context = 0
         self._waiting: tuple[int, Command] | None = None
         self._operation: Operation | None = None
         self._operation_context = 0
-        self._reply: _Reply | None = None
+        self._reply: ResponseWriter | None = None
         self._service: Service | None = None
         self._task: asyncio.Task[None] | None = None
+        self._log = log.bind(listener=admission.name, association=self._id)
         self._is_draining = False
         self._is_counted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Join the listener's connections, or be turned away when there are far too many."""
+        """Join the listener's connections, or be cut when there are far too many."""
         super().connection_made(transport)
-        self._server.joined(self)
+        if not self._admission.joined(self):
+            self.cut()
 
     # -- what a Connection asks --------------------------------------------------------------------------------------
 
@@ -190,7 +114,7 @@ class AcceptorConnection(Connection):
         """Drop what was not complete; a query stops, a store that is complete is seen through."""
         self._leave("aborted" if error is not None else "lost", error)
         if not self.is_open:
-            self._server.left(self)
+            self._admission.left(self)
 
     def is_working(self) -> bool:
         """Whether a request is being worked on."""
@@ -201,20 +125,20 @@ class AcceptorConnection(Connection):
         self._is_draining = True
         if self._task is None and self._operation is None:
             self._leave("stopped")
-            self.association.abort_by_user()
+            self.association.abort(Abort(0, 0))
             self.close()
 
     # -- association -------------------------------------------------------------------------------------------------
 
     def _associate(self, request: AssociateRequest) -> None:
-        refused = self._server.refusal(self, request)
+        refused = self._admission.refusal(request)
         if refused is not None:
             self._refuse(*refused)
             return
         services: dict[str, Service] = {}
 
         def supported(abstract_syntax: str) -> Collection[str] | None:
-            for service in self._server.services:
+            for service in self._admission.services:
                 taken = service.transfer_syntaxes(abstract_syntax)
                 if taken is not None:
                     services[abstract_syntax] = service
@@ -228,8 +152,7 @@ class AcceptorConnection(Connection):
                 uid = abstract[result.context_id]
                 self._contexts[result.context_id] = _Context(uid, result.transfer_syntax, services[uid])
         self._peer = PeerAe(request.calling_ae, request.called_ae, self.address, self._id)
-        self.calling_ae = request.calling_ae
-        self.max_pdu = request.user.max_length
+        self._max_pdu = request.user.max_length
         self.association.accept(
             AssociateAccept(
                 called_ae=request.called_ae,
@@ -243,15 +166,12 @@ class AcceptorConnection(Connection):
             )
         )
         self._is_counted = True
-        self._server.accepted(self)
-        log.debug(
-            "association.accepted", listener=self._server.name, association=self._id, contexts=len(self._contexts)
-        )
+        self._admission.accepted(request.calling_ae)
+        self._log.debug("association.accepted", contexts=len(self._contexts))
 
     def _refuse(self, reject: AssociateReject, code: str) -> None:
         self.association.reject(reject)
-        self._server.refused()
-        log.warning("association.refused", listener=self._server.name, association=self._id, code=code)
+        self._log.warning("association.refused", code=code)
 
     def _leave(self, how: str, error: AssociationError | None = None) -> None:
         """Let go of everything of the association; safe to call again."""
@@ -259,17 +179,17 @@ class AcceptorConnection(Connection):
         self._waiting = None
         self._command.clear()
         if self._reply is not None:
-            self._reply.is_cancelled = how != "released"
+            self._reply.is_cancelled = True
         if operation is not None:
-            self._guard(operation.discard)
+            self._guarded(operation.discard)
         if self._task is not None and self._service is not None and not self._service.keeps_going:
             self._task.cancel()
         if error is not None:
-            log.warning("association.aborted", listener=self._server.name, association=self._id, code=error.code)
+            self._log.warning("association.aborted", code=error.code)
         if self._is_counted:
             self._is_counted = False
-            self._server.ended(self)
-            log.debug("association.ended", listener=self._server.name, association=self._id, how=how)
+            self._admission.ended(self._peer.calling_ae)
+            self._log.debug("association.ended", how=how)
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
@@ -292,9 +212,11 @@ class AcceptorConnection(Connection):
         if operation == dimse.Operation.C_CANCEL:
             if self._reply is not None and command.get("MessageIDBeingRespondedTo") == self._reply.message_id:
                 self._reply.is_cancelled = True
-        elif operation & RESPONSE:
+            return
+        if operation & RESPONSE:
             raise UnexpectedPdu("response without a request")
-        elif self._task is not None:
+        dimse.number(command, "MessageID")
+        if self._task is not None:
             self._waiting = (fragment.context_id, command)
         else:
             self._begin(fragment.context_id, command)
@@ -303,20 +225,16 @@ class AcceptorConnection(Connection):
         context = self._contexts[context_id]
         field = dimse.number(command, "CommandField")
         has_data_set = dimse.number(command, "CommandDataSetType") != NO_DATA_SET
-        reply = _Reply(self, context_id, command)
-        request = Request(
-            command, field, has_data_set, context.abstract_syntax, context.transfer_syntax, self._peer
-        )
+        reply = ResponseWriter(self, context_id, self._max_pdu, command)
+        request = Request(command, field, has_data_set, context.abstract_syntax, context.transfer_syntax, self._peer)
         self._reply, self._service, self._operation_context = reply, context.service, context_id
-        operation: Operation
-        try:
-            if field not in context.service.operations:
-                raise OperationNotSupported(field)  # noqa: TRY301 - answered like every error of the service
-            operation = context.service.begin(request, reply)
-        except EngineError as error:
-            operation = _Dropping(error, reply)
-        except Exception as error:
-            operation = _Dropping(self._unforeseen(error), reply)
+        operation: Operation | EngineError
+        if field in context.service.operations:
+            operation = self._guarded(context.service.begin, request, reply)
+        else:
+            operation = OperationNotSupported(field)
+        if isinstance(operation, EngineError):
+            operation = Dropped(operation, reply)
         if has_data_set:
             self._operation = operation
         else:
@@ -328,52 +246,56 @@ class AcceptorConnection(Connection):
             raise UnexpectedPdu("data set without a command")
         if fragment.context_id != self._operation_context:
             raise MalformedPdu("fragment of another presentation context")
-        try:
-            operation.write(fragment.value)
-        except EngineError as error:
-            operation = self._drop(operation, error)
-        except Exception as error:
-            operation = self._drop(operation, self._unforeseen(error))
+        error = self._guarded(operation.write, fragment.value)
+        if error is not None and self._reply is not None:
+            self._guarded(operation.discard)
+            operation = self._operation = Dropped(error, self._reply)
         if fragment.is_last:
             self._operation = None
             self._start(operation)
-
-    def _drop(self, operation: Operation, error: EngineError) -> Operation:
-        assert self._reply is not None
-        self._guard(operation.discard)
-        self._operation = _Dropping(error, self._reply)
-        return self._operation
 
     def _start(self, operation: Operation) -> None:
         assert self._reply is not None
         self._task = self._loop.create_task(self._work(operation, self._reply))
 
-    async def _work(self, operation: Operation, reply: _Reply) -> None:
+    async def _work(self, operation: Operation, reply: ResponseWriter) -> None:
         try:
             await operation.finish()
         except EngineError as error:
             reply.fail(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the services' own worker boundary
             reply.fail(self._unforeseen(error))
         finally:
             self._finished(reply)
 
-    def _finished(self, reply: _Reply) -> None:
+    def _finished(self, reply: ResponseWriter) -> None:
         self._task = self._reply = self._service = None
-        self._server.answered(reply.operation)
+        self._admission.answered(reply.operation)
+        if self._is_draining:
+            self.drain_out()
+            return
         waiting, self._waiting = self._waiting, None
         if waiting is not None and self.association.may_send:
             self._begin(*waiting)
         self.pump()
-        if self._is_draining:
-            self.drain_out()
 
     def _unforeseen(self, cause: Exception) -> InvariantError:
-        log.error("request.failed", listener=self._server.name, association=self._id, code="BUG-101", exc_info=cause)
-        return InvariantError("processing failure")
+        incident = token_hex(4)
+        place = traceback.extract_tb(cause.__traceback__)[-1:]  # not the text: it may quote what the peer sent
+        self._log.error(
+            "request.failed",
+            code="BUG-101",
+            incident=incident,
+            error=type(cause).__name__,
+            at=[f"{frame.filename}:{frame.lineno}" for frame in place],
+        )
+        return InvariantError(f"processing failure {incident}")
 
-    def _guard(self, discard: Callable[[], None]) -> None:
+    def _guarded(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | EngineError:
+        """Return what a service returns, or the error it ends with: one bad request does not spoil the association."""
         try:
-            discard()
-        except Exception as error:
-            self._unforeseen(error)
+            return call(*args, **kwargs)
+        except EngineError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - the services' own worker boundary
+            return self._unforeseen(error)

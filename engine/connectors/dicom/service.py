@@ -1,6 +1,6 @@
 """What a service class is to the DICOM listener, and the ports through which it reaches the rest of the engine.
 
-A listener knows associations; a service knows one kind of work (echo, store, find, MPPS …). The listener hands each DIMSE
+A listener knows associations; a service knows one kind of work (echo, store, find, MPPS). The listener hands each DIMSE
 request to the first service that claims its abstract syntax, feeds it the data set as it arrives, and lets it answer
 through a `Reply`. Errors may be raised at any point: the listener answers them with the status of `core.outcomes`.
 """

@@ -35,6 +35,7 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = memoryview(bytearray(READ_BYTES))
         self._events: deque[Event] = deque()
         self._is_paused = False
+        self._is_flushing = False
         self._writable: asyncio.Future[None] | None = None
         self._connected_at = 0.0
         self._active_at = 0.0
@@ -99,6 +100,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything that belongs to the connection."""
         self._transport = None
+        self.association.connection_lost()
         if self._timer is not None:
             self._timer.cancel()
         self.resume_writing()
@@ -143,6 +145,16 @@ class Connection(asyncio.BufferedProtocol):
         data = self.association.data_to_send()
         if data and self._transport is not None:
             self._transport.write(data)
+
+    def flush_soon(self) -> None:
+        """Write when the loop next turns: what is queued until then leaves together."""
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._is_flushing = False
+        self.flush()
 
     async def drain(self) -> None:
         """Wait while the peer does not read; in any case let the loop turn once."""

@@ -46,6 +46,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_delivery_open', ['destination', 'state', 'id'], unique=False)
         batch_op.create_index('ix_delivery_order_id', ['order_id'], unique=False)
         batch_op.create_index('ix_delivery_state', ['state', 'created_at'], unique=False)
+        batch_op.create_index('ix_delivery_event_id', ['event_id'], unique=False)
 
     op.create_table('event',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
@@ -112,6 +113,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_message'))
     )
     with op.batch_alter_table('message', schema=None) as batch_op:
+        batch_op.create_index('ix_message_body_blob', ['body_blob'], unique=False, sqlite_where=sa.text("body_blob != ''"))
         batch_op.create_index('ix_message_control_id', ['control_id'], unique=False)
         batch_op.create_index('ix_message_received_at', ['received_at'], unique=False)
         batch_op.create_index('ix_message_state', ['state', 'received_at'], unique=False)
@@ -181,6 +183,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_study_accession_number', ['accession_number'], unique=False)
         batch_op.create_index('ix_study_dicom_patient_id', ['dicom_patient_id'], unique=False)
         batch_op.create_index('ix_study_patient_id', ['patient_id'], unique=False)
+        batch_op.create_index('ix_study_state', ['state', 'id'], unique=False)
         batch_op.create_index('ix_study_quiet_due_at', ['quiet_due_at'], unique=False, sqlite_where=sa.text('quiet_due_at IS NOT NULL'))
         batch_op.create_index('uq_study_study_uid', ['study_uid'], unique=True)
 
@@ -207,6 +210,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('imaging_order', schema=None) as batch_op:
         batch_op.create_index('ix_imaging_order_accession_number', ['accession_number'], unique=False)
+        batch_op.create_index('ix_imaging_order_state', ['state', 'id'], unique=False)
         batch_op.create_index('ix_imaging_order_patient_id', ['patient_id'], unique=False)
 
     op.create_table('patient_identifier',
@@ -446,12 +450,14 @@ def downgrade() -> None:
     op.drop_table('patient_identifier')
     with op.batch_alter_table('imaging_order', schema=None) as batch_op:
         batch_op.drop_index('ix_imaging_order_patient_id')
+        batch_op.drop_index('ix_imaging_order_state')
         batch_op.drop_index('ix_imaging_order_accession_number')
 
     op.drop_table('imaging_order')
     with op.batch_alter_table('study', schema=None) as batch_op:
         batch_op.drop_index('uq_study_study_uid')
         batch_op.drop_index('ix_study_quiet_due_at', sqlite_where=sa.text('quiet_due_at IS NOT NULL'))
+        batch_op.drop_index('ix_study_state')
         batch_op.drop_index('ix_study_patient_id')
         batch_op.drop_index('ix_study_dicom_patient_id')
         batch_op.drop_index('ix_study_accession_number')
@@ -468,6 +474,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_message_state')
         batch_op.drop_index('ix_message_received_at')
         batch_op.drop_index('ix_message_control_id')
+        batch_op.drop_index('ix_message_body_blob', sqlite_where=sa.text("body_blob != ''"))
 
     op.drop_table('message')
     with op.batch_alter_table('hold', schema=None) as batch_op:
@@ -483,6 +490,7 @@ def downgrade() -> None:
 
     op.drop_table('event')
     with op.batch_alter_table('delivery', schema=None) as batch_op:
+        batch_op.drop_index('ix_delivery_event_id')
         batch_op.drop_index('ix_delivery_state')
         batch_op.drop_index('ix_delivery_order_id')
         batch_op.drop_index('ix_delivery_open')

@@ -1,0 +1,55 @@
+"""The data folder: where records and objects live, and that only one engine uses it."""
+
+from __future__ import annotations
+
+import fcntl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from engine.core.errors import ConfigError
+
+
+class FolderInUse(ConfigError):
+    """CFG-120: another engine runs on this data folder."""
+
+    code = "CFG-120"
+
+
+@dataclass(slots=True)
+class DataFolder:
+    """`DIR/isthmus.db`, `DIR/blobs`, and a lock held as long as the engine runs."""
+
+    path: Path
+    _lock: IO[str] | None = None
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.path / "isthmus.db"
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of stored objects."""
+        return self.path / "blobs"
+
+    def take(self) -> None:
+        """Make the folder if it is missing and lock it.
+
+        Raises:
+            FolderInUse: CFG-120, another engine holds the lock.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (self.path / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as cause:
+            lock.close()
+            raise FolderInUse("another engine runs on this data folder") from cause
+        self._lock = lock
+
+    def release(self) -> None:
+        """Unlock it."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

@@ -1,0 +1,189 @@
+"""Functions that read HL7 data types, and those that write them.
+
+Source: HL7 v2.5.1 chapter 2.A (data types).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from engine.hl7 import identifier as hl7_identifier
+from engine.hl7 import name as hl7_name
+from engine.hl7 import timestamp as hl7_timestamp
+from engine.hl7.delimiter import DEFAULT_DELIMITERS
+from engine.hl7.delimiter import NULL as RAW_NULL
+from engine.hl7.errors import InvalidValue
+from engine.mapping.fault import Refused
+from engine.mapping.function import Function, Parameter
+from engine.mapping.scope import Scope
+from engine.mapping.value import Raw, Value, has_value
+from engine.records.explicit import NULL
+from engine.records.fact import IdentifierFact
+
+_HL7 = frozenset({"hl7v2"})
+_TIMING_MINUTES = {"S": 1 / 60, "M": 1.0, "H": 60.0, "D": 1440.0, "W": 10080.0, "L": 43200.0}
+_SOON_MINUTES = 120
+
+
+def _field(value: Value) -> Raw:
+    """Return what a function on a data type reads; text of another function is a field without parts."""
+    return value if isinstance(value, Raw) else Raw(DEFAULT_DELIMITERS.escape(str(value)), DEFAULT_DELIMITERS)
+
+
+def text(_: Scope, value: Value) -> Value:
+    """The whole field as text, separators included: for prose in which senders leave `^` and `&` unescaped."""
+    field = _field(value)
+    return field.delimiters.unescape(field.text).strip()
+
+
+def component(_: Scope, value: Value, number: Value) -> Value:
+    """One component of a field (of a component: one subcomponent), so that several parts come from the same field."""
+    field = _field(value)
+    delimiters, wanted = field.delimiters, int(number)
+    if field.is_component:
+        piece = delimiters.subcomponent(field.text, wanted)
+    else:
+        piece = delimiters.component(delimiters.repetitions(field.text)[0], wanted)
+        piece = None if piece is None else delimiters.subcomponent(piece, 1)
+    return None if piece is None else NULL if piece == RAW_NULL else delimiters.unescape(piece).strip()
+
+
+def timestamp(_: Scope, value: Value) -> Value:
+    """TS, DTM or DT as DICOM DT, in the sender's precision, offset kept; unknown dates (`0000`) become empty.
+
+    Refuses what is no date and time (MAP-203).
+    """
+    field = _field(value)
+    try:
+        return hl7_timestamp.to_dicom(field.text, field.delimiters)
+    except InvalidValue as cause:
+        raise Refused.invalid("date") from cause
+
+
+def date(_: Scope, value: Value) -> Value:
+    """The date of TS, DTM or DT as `YYYY[MM[DD]]`. Refuses what is no date (MAP-203)."""
+    field = _field(value)
+    try:
+        return hl7_timestamp.to_dicom_date(field.text, field.delimiters)
+    except InvalidValue as cause:
+        raise Refused.invalid("date") from cause
+
+
+def person_name(_: Scope, value: Value) -> Value:
+    """XPN, all repetitions, as DICOM PN: the legal name; ideographic and phonetic forms as its further groups."""
+    field = _field(value)
+    return hl7_name.person_name(field.text, field.delimiters)
+
+
+def physician(_: Scope, value: Value) -> Value:
+    """XCN, or component 1 of NDL, as DICOM PN: the first that has a name."""
+    field = _field(value)
+    if field.is_component:
+        return hl7_name.practitioner_name(field.text, field.delimiters)
+    return hl7_name.provider_name(field.text, field.delimiters)
+
+
+def identifiers(scope: Scope, value: Value) -> Value:
+    """CX, all repetitions, as identifiers with the issuer's key; without an authority the default issuer."""
+    field = _field(value)
+    context = scope.context
+    return tuple(
+        IdentifierFact(
+            value=one.value,
+            issuer=context.issuers.key(one.namespace, one.universal_id) or context.default_issuer,
+            type_code=one.type_code,
+        )
+        for one in hl7_identifier.patient_identifiers(field.text, field.delimiters)
+    )
+
+
+def issuer(scope: Scope, value: Value) -> Value:
+    """Key of the authority of an EI (components 2 to 4); the default issuer when it names none."""
+    field = _field(value)
+    entity = hl7_identifier.entity_identifier(field.text, field.delimiters)
+    context = scope.context
+    if entity is None:
+        return context.default_issuer
+    return context.issuers.key(entity.namespace, entity.universal_id) or context.default_issuer
+
+
+def cx_issuer(scope: Scope, value: Value) -> Value:
+    """Key of the authority of a CX (component 4); the default issuer when it names none."""
+    found = identifiers(scope, value)
+    return found[0].issuer if found else scope.context.default_issuer
+
+
+def urgency(_: Scope, value: str) -> Value:
+    """A priority code of TQ.6 or TQ1-9 with timing-critical forms made plain: `T2H` within two hours, else `T`.
+
+    TS30, TM30, TH4, TD2, TW1, TL1 mean timing critical within that many seconds, minutes, hours, days, weeks, months.
+    Source: HL7 v2.5.1 chapter 4.5.1.9, table 0485.
+    """
+    code = value.strip().upper()
+    unit, number = code[1:2], code[2:]
+    if code[:1] != "T" or unit not in _TIMING_MINUTES or not number.isdecimal():
+        return code
+    return "T2H" if int(number) * _TIMING_MINUTES[unit] <= _SOON_MINUTES else "T"
+
+
+def xpn(_: Scope, value: str) -> Value:
+    """DICOM PN as XPN, a repetition for each of its groups."""
+    return Raw(hl7_name.to_xpn(value, DEFAULT_DELIMITERS), DEFAULT_DELIMITERS)
+
+
+def xcn(_: Scope, value: str) -> Value:
+    """DICOM PN as XCN without an identifier."""
+    return Raw(hl7_name.to_xcn(value, DEFAULT_DELIMITERS), DEFAULT_DELIMITERS)
+
+
+def cx(scope: Scope, value: Value) -> Value:
+    """Identifiers of an event as CX, a repetition each."""
+    items: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
+    written = [
+        hl7_identifier.to_cx(_identifier(scope, str(one.get("value", "")), one), DEFAULT_DELIMITERS)
+        for one in items
+        if isinstance(one, dict) and one.get("value")
+    ]
+    return Raw(DEFAULT_DELIMITERS.repetition_separator.join(written), DEFAULT_DELIMITERS)
+
+
+def _identifier(scope: Scope, value: str, said: dict[str, Any]) -> hl7_identifier.Identifier:
+    namespace, oid, kind = scope.context.issuers.hd(str(said.get("issuer") or ""))
+    return hl7_identifier.Identifier(value, namespace, oid, kind, str(said.get("type_code") or ""))
+
+
+def ei(scope: Scope, value: str, issuer_key: Value = None) -> Value:
+    """A number with its issuer as EI."""
+    key = issuer_key if has_value(issuer_key) else ""
+    written = hl7_identifier.to_ei(_identifier(scope, value, {"issuer": key}), DEFAULT_DELIMITERS)
+    return Raw(written, DEFAULT_DELIMITERS)
+
+
+def hl7_time(_: Scope, value: str, *otherwise: Value) -> Value:
+    """DICOM DT, DA, or a FHIR date and time as HL7 TS; the argument for what is none, without one it is refused."""
+    try:
+        return hl7_timestamp.from_dicom(hl7_timestamp.to_dicom(value, DEFAULT_DELIMITERS))
+    except InvalidValue as cause:
+        if otherwise:
+            return otherwise[0]
+        raise Refused.invalid("date") from cause
+
+
+HL7_FUNCTIONS = (
+    Function(name="text", run=text, reads="raw", sources=_HL7),
+    Function(name="component", run=component, reads="raw", parameters=(Parameter(name="number"),), sources=_HL7),
+    Function(name="timestamp", run=timestamp, reads="raw", sources=_HL7),
+    Function(name="date", run=date, reads="raw", sources=_HL7),
+    Function(name="person_name", run=person_name, reads="raw", sources=_HL7),
+    Function(name="physician", run=physician, reads="raw", sources=_HL7),
+    Function(name="identifiers", run=identifiers, reads="raw", sources=_HL7),
+    Function(name="issuer", run=issuer, reads="raw", sources=_HL7),
+    Function(name="cx_issuer", run=cx_issuer, reads="raw", sources=_HL7),
+    Function(name="urgency", run=urgency),
+    Function(name="xpn", run=xpn),
+    Function(name="xcn", run=xcn),
+    Function(name="cx", run=cx, reads="raw"),
+    Function(name="ei", run=ei, parameters=(Parameter(name="issuer", is_optional=True),)),
+    Function(name="hl7_timestamp", run=hl7_time, parameters=(Parameter(name="otherwise", is_optional=True),)),
+)

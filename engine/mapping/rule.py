@@ -1,0 +1,83 @@
+"""One line of `set:`, ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.mapping.explained import Explained
+from engine.mapping.fault import MappingFault, Refused
+from engine.mapping.path import Path, Read
+from engine.mapping.place import Place
+from engine.mapping.scope import Scope
+from engine.mapping.value import Raw, Value, as_text, has_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What one target field becomes."""
+
+    number: int
+    """Counted from 1 within `set:`."""
+    target: str
+    read: Read
+    paths: tuple[Path, ...]
+    place: Place
+    is_nested: bool = False
+
+    def source_of(self, scope: Scope, paths: tuple[Path, ...] | None = None) -> Path | None:
+        """Return the path that gave the value; the first one when none did; None for a literal."""
+        among = self.paths if paths is None else paths
+        for path in among:
+            if has_value(path.read_raw(scope)):
+                return path
+        return among[0] if among else None
+
+    def fault(self, scope: Scope, refused: Refused) -> MappingFault:
+        """Return what the sender is told about a refused value."""
+        path = self.source_of(scope, refused.paths)
+        label = path.label_of(scope) if path else self.target
+        return MappingFault(
+            refused.text.format(rule=self.number, place=self.place, path=label),
+            code=refused.code,
+            where=path.where(scope) or None if path else None,
+            rule=self.number,
+            file=self.place.file,
+            line=self.place.line,
+        )
+
+    def missing(self, scope: Scope, code: str) -> MappingFault:
+        """Return what the sender is told when this rule's target must have a value and has none."""
+        path = self.paths[0] if self.paths else None
+        label = path.label_of(scope) if path else self.target
+        return MappingFault(
+            f"{label} is required",
+            code=code,
+            where=path.where(scope) or None if path else None,
+            rule=self.number,
+            file=self.place.file,
+            line=self.place.line,
+        )
+
+    def explain(self, scope: Scope, value: Value) -> Explained:
+        """Return where this rule's value came from."""
+        path = self.source_of(scope)
+        has_source = path is not None and has_value(path.read_raw(scope))
+        return Explained(
+            target=scope.budget.prefix + self.target,
+            value=value.text if isinstance(value, Raw) else value,
+            source=path.text if path and has_source else "",
+            file=self.place.file,
+            line=self.place.line,
+        )
+
+
+def single(value: Value) -> Value:
+    """Return a value for a field that holds text.
+
+    Raises:
+        Refused: MAP-203, it is a list or structured data.
+    """
+    try:
+        return as_text(value)
+    except TypeError as cause:
+        raise Refused("rule {rule}: {path} is not one value") from cause
