@@ -26,7 +26,7 @@ from engine.connectors.dicom.server import DicomServer
 from engine.connectors.dicom.storage import StorageService
 from engine.connectors.dicom.verification import VerificationService
 from engine.connectors.dicom.worklist import WorklistService
-from engine.connectors.fhir.application import add_fhir
+from engine.connectors.fhir.server import add_fhir
 from engine.connectors.mllp.client import MllpClient
 from engine.connectors.mllp.server import MllpServer
 from engine.connectors.web.application import add_web
@@ -109,7 +109,12 @@ class Engine:
         )
         self.images = ImageIntake(site=self._current, writer=self.writer, wake=self._wake, quiet=self.quiet.arm)
         self.resources = ResourceIntake(
-            site=self._current, writer=self.writer, blobs=self.blobs, wake=self._wake, limits=self.limits
+            site=self._current,
+            writer=self.writer,
+            reader=self.reader,
+            blobs=self.blobs,
+            wake=self._wake,
+            limits=self.limits,
         )
         self.worklist = Worklist(
             site=self._current, reader=self.reader, writer=self.writer, clock=self.clock, limits=self.limits
@@ -182,6 +187,11 @@ class Engine:
         listening = web.TCPSite(self._runner, settings.host, settings.port)
         await listening.start()
         self.http_port = self._runner.addresses[0][1]
+
+    @property
+    def workers_alive(self) -> bool:
+        """Whether everything that must run for ever still runs; the sweep at start is allowed to end."""
+        return not any(task.done() for task in self._tasks if task.get_name() != "sweep")
 
     def _current(self) -> Site:
         return self.site

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from engine.dicom.dataset_error import UnreadableDataSet
 from engine.dicom.encode import Encoder
+from engine.dicom.implementation import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from engine.dicom.scanner import EXPLICIT_LITTLE, Buffer
-from engine.dicom.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 PREFIX_AT: Final = 128
 META_AT: Final = 132
@@ -40,8 +40,8 @@ def file_head(sop_class: str, sop_uid: str, transfer_syntax: str) -> bytes:
             encoder.element(0x00020002, "UI", sop_class),
             encoder.element(0x00020003, "UI", sop_uid),
             encoder.element(0x00020010, "UI", transfer_syntax),
-            encoder.element(0x00020012, "UI", IMPLEMENTATION_CLASS_UID),
-            encoder.element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME),
+            encoder.element(0x00020012, "UI", IMPLEMENTATION_UID),
+            encoder.element(0x00020013, "SH", IMPLEMENTATION_VERSION),
         )
     )
     return bytes(PREFIX_AT) + b"DICM" + encoder.element(0x00020000, "UL", str(len(meta))) + meta

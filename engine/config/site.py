@@ -18,6 +18,7 @@ from engine.config.source import SETTINGS_FILE, SiteFiles, shipped_folder
 from engine.config.tables import PROCEDURES, read_code_map, read_table
 from engine.config.validation import validated
 from engine.core.errors import ConfigError
+from engine.core.ids import RouteName
 from engine.mapping.build import Entry, MappingBuilder
 from engine.mapping.context import Context
 from engine.mapping.document import MappingDocument
@@ -48,6 +49,9 @@ class Site:
     revision: str
     """SHA-256 over every file that was read, 64 hexadecimal digits."""
     routes: tuple[Route, ...] = ()
+    """Those that are enabled, in order of their files."""
+    all_routes: tuple[Route, ...] = ()
+    """The disabled ones too."""
     mappings: Dict[str, Mapping] = field(default_factory=dict)
     tables: Dict[str, Table] = field(default_factory=dict)
     files: SiteFiles | None = None
@@ -111,6 +115,7 @@ class _Loader:
     files: SiteFiles
     environ: Dict[str, str]
     flaws: list[Flaw] = field(default_factory=list)
+    enabled: set[RouteName] = field(default_factory=set)
 
     def load(self) -> Site:
         settings = self._settings()
@@ -122,7 +127,8 @@ class _Loader:
         if any(finding.severity == "error" for finding in findings):
             raise SiteRejected(findings)
         by_source: dict[tuple[str, str], tuple[Route, ...]] = {}
-        for route in routes:
+        enabled = tuple(route for route in routes if route.name in self.enabled)
+        for route in enabled:
             key = (route.kind, route.listener)
             by_source[key] = (*by_source.get(key, ()), route)
         return Site(
@@ -131,7 +137,8 @@ class _Loader:
             issuers=settings.issuer_table(),
             code_map=code_map,
             revision=self.files.revision(),
-            routes=routes,
+            routes=enabled,
+            all_routes=routes,
             mappings=mappings,
             tables=tables,
             files=self.files,
@@ -193,8 +200,9 @@ class _Loader:
                 self.flaws.append(Flaw(place, "CFG-110", text))
             places.setdefault(said.route, place)
             route = compile_route(said, document, settings=settings, mappings=mappings, tables=tables, flaws=self.flaws)
+            routes.append(route)
             if said.enabled:
-                routes.append(route)
+                self.enabled.add(route.name)
         return tuple(routes)
 
     def _document(self, path: Path, name: str) -> Document | None:

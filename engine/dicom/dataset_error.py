@@ -58,25 +58,20 @@ class InstanceTooLarge(PeerError):
 
 
 class MalformedIdentifier(PeerError):
-    """A C-FIND identifier has keys where they cannot be.
-
-    `offending` is the tag for Offending Element (0000,0901).
-    """
+    """A C-FIND identifier has keys where they cannot be."""
 
     code = "DCM-120"
 
-    def __init__(self, text: str, *, tag: int, keyword: str) -> None:
-        self.offending = tag
+    def __init__(self, text: str, *, keyword: str) -> None:
         super().__init__(text, where=keyword)
 
 
 class BadKeyValue(PeerError):
-    """The value of a matching key is not a range, date, time or UID list. `offending` as above."""
+    """The value of a matching key is not a range, date, time or UID list."""
 
     code = "DCM-121"
 
-    def __init__(self, *, tag: int, keyword: str) -> None:
-        self.offending = tag
+    def __init__(self, *, keyword: str) -> None:
         super().__init__("value of key cannot be matched", where=keyword)
 
 

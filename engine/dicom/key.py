@@ -111,7 +111,7 @@ class KeyReader:
     def _sequence_key(self, tag: int, keyword: str, element: Element, sets: CharacterSets) -> Key:
         items = element.items or ()
         if len(items) > 1:
-            raise MalformedIdentifier("sequence must have one item", tag=tag, keyword=keyword)
+            raise MalformedIdentifier("sequence must have one item", keyword=keyword)
         before = len(self.unsupported)
         keys = self.keys(items[0], sets) if items else ()
         if keyword not in MATCHED and any(key.restricts for key in keys):

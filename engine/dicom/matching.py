@@ -69,7 +69,7 @@ def _any(*tests: Callable[[str], bool]) -> Matcher:
 def _temporal(vr: str, tag: int, key: str) -> Matcher:
     covered = key_span(vr, key)
     if covered is None:
-        raise BadKeyValue(tag=tag, keyword=keyword_of(tag))
+        raise BadKeyValue(keyword=keyword_of(tag))
     first, last = covered
     span = SPANS[vr]
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
+from pydicom._uid_dict import UID_dictionary
+
 from engine.core.errors import InvariantError
 from engine.dicom.errors import MalformedPdu
 
@@ -23,6 +25,7 @@ _ITEM = struct.Struct(">BxH")
 _SHORT = struct.Struct(">H")
 _LONG = struct.Struct(">I")
 _FIXED_BYTES = 68
+_KNOWN_UIDS: Final = {uid.encode("ascii"): uid for uid in UID_dictionary}
 
 
 class PduType(IntEnum):
@@ -328,11 +331,19 @@ def _proposed(body: bytes, start: int, end: int) -> ProposedContext:
         raise MalformedPdu(f"presentation context of {end - start} bytes at byte {start}")
     abstract_syntax = ""
     transfer_syntaxes = []
-    for kind, first, last in _items(body, start + 4, end):
+    position = start + 4
+    while position < end:  # as `_items`, without a list: this runs five hundred times for a hundred contexts
+        first = position + 4
+        if first > end:
+            raise MalformedPdu(f"item cut at byte {position}")
+        kind = body[position]
+        position = first + (body[position + 2] << 8 | body[position + 3])
+        if position > end:
+            raise MalformedPdu(f"item longer than what holds it at byte {first}")
         if kind == 0x40:
-            transfer_syntaxes.append(_uid(body, first, last))
+            transfer_syntaxes.append(_KNOWN_UIDS.get(body[first:position]) or _uid(body, first, position))
         elif kind == 0x30:
-            abstract_syntax = _uid(body, first, last)
+            abstract_syntax = _KNOWN_UIDS.get(body[first:position]) or _uid(body, first, position)
     return ProposedContext(body[start], abstract_syntax, tuple(transfer_syntaxes))
 
 

@@ -178,7 +178,7 @@ class _Reader:
             group, element, vr, length = head(data, at)
             tag = group << 16 | element
             if tag >= stop_before:
-                if tag == _ITEM_END:
+                if tag == _ITEM_END and depth:
                     at += 8
                 elif group == 0xFFFE:
                     raise UnreadableDataSet(offset=at)
@@ -231,7 +231,7 @@ class _Reader:
             group, element, length = head(data, at)
             tag = group << 16 | element
             if tag >= stop_before:
-                if tag == _ITEM_END:
+                if tag == _ITEM_END and depth:
                     at += 8
                 elif group == 0xFFFE:
                     raise UnreadableDataSet(offset=at)

@@ -1,4 +1,4 @@
-"""Unique identifiers: what counts as one, how ours are made, and what we call ourselves."""
+"""Unique identifiers: what counts as one, and how ours are made."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ _TOLERANT = re.compile(r"[0-9.]{1,64}")
 _STRICT = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+")
 _NAMESPACE: Final = UUID("6d6b8c1e-3f0a-5d52-9a4e-7b1f0c5e2a90")
 """Root of all derived UIDs. It may never change: the same order must give the same Study Instance UID for ever."""
-
-IMPLEMENTATION_CLASS_UID: Final = "2.25.34727211674143083569084769513438309610"
-"""(0002,0012) of files and of associations. Source: DICOM PS3.7 D.3.3.2."""
-IMPLEMENTATION_VERSION_NAME: Final = "ISTHMUS"
 
 
 def is_uid(text: str) -> bool:

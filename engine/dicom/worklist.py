@@ -31,6 +31,11 @@ _ONLY_IN_STEP: Final = frozenset(
     {*range(0x00400001, 0x0040000A), 0x00400010, 0x00400011, 0x00400012, 0x00400020, 0x00400400}
 )
 """Attributes that stand inside Scheduled Procedure Step Sequence (0040,0100) and nowhere else."""
+_STEP_ID: Final = "ScheduledProcedureStepID"
+_NAMING: Final = frozenset(
+    {"PatientID", "PatientName", "AccessionNumber", "RequestedProcedureID", "StudyInstanceUID", "AdmissionID"}
+)
+"""Keys of the root that name somebody or something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Request:
             raise IdentifierTooLarge(limit=limits.identifier_bytes)
         elements = scan(identifier, transfer_syntax, stop_before=EVERYTHING, limits=limits)
         for tag in _ONLY_IN_STEP.intersection(elements):
-            raise MalformedIdentifier("key belongs into the step sequence", tag=tag, keyword=keyword_of(tag))
+            raise MalformedIdentifier("key belongs into the step sequence", keyword=keyword_of(tag))
         reader = KeyReader(is_big_endian=transfer_syntax == EXPLICIT_BIG)
         keys = reader.keys(elements, ())
         return cls(keys=keys, unsupported=tuple(reader.unsupported))
@@ -91,7 +96,7 @@ class Request:
     @property
     def sps_id(self) -> str | None:
         """The one Scheduled Procedure Step ID accepted, or None."""
-        return _exact(self._step, "ScheduledProcedureStepID")
+        return _exact(self._step, _STEP_ID)
 
     @property
     def station_ae(self) -> str | None:
@@ -116,6 +121,11 @@ class Request:
     def has_date_key(self) -> bool:
         """Whether the query names a start date; if not, the engine's own window applies."""
         return _named(self._step, "ScheduledProcedureStepStartDate") is not None
+
+    @property
+    def is_specific(self) -> bool:
+        """Whether the query names somebody or something, rather than asking for all there is."""
+        return any(key.keyword in _NAMING for key in self._root) or _named(self._step, _STEP_ID) is not None
 
     @property
     def wants_status(self) -> bool:

@@ -276,7 +276,7 @@ def _problem_codes(message: Message) -> Iterable[int]:
         coded = [err.field(3) or ""]
         coded += [delimiters.component(place, 4) or "" for place in delimiters.repetitions(err.field(1) or "")]
         stated = [delimiters.subcomponents(delimiters.components(raw)[0])[0] for raw in coded]
-        yield from (int(code) for code in stated if code.isdecimal() and len(code) < 6)
+        yield from (int(code) for code in map(str.strip, stated) if code.isdecimal() and len(code) < 6)
     condition = message.get("MSA-6.1") or ""
     if condition.isdecimal() and len(condition) < 6:
         yield int(condition)

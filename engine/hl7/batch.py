@@ -14,7 +14,7 @@ from typing import Final
 
 from engine.hl7.charset import BOM
 from engine.hl7.delimiter import DEFAULT_DELIMITERS
-from engine.hl7.message import BLANK_BYTES
+from engine.hl7.terminator import BLANK_BYTES
 
 _START: Final = re.compile(
     rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n]))[ \t\0\v\x1c]*(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9\s\0])"

@@ -14,7 +14,7 @@ from typing import Final
 MAX_LAYOUT: Final = 99
 """Most breaks or spaces that one layout command may ask for."""
 
-_LAYOUT = re.compile(r"\.(br|sp|in|ti|sk|ce|fi|nf)\s*([+-]?)(\d{0,4})", re.IGNORECASE)
+_LAYOUT = re.compile(r"\.(br|sp|in|ti|sk|ce|fi|nf)\s*([+-]?)(\d{0,4})", re.IGNORECASE | re.ASCII)
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _LINE_BREAKS = re.compile(r"\r\n?")
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

@@ -12,9 +12,10 @@ from functools import lru_cache
 _PATH = re.compile(
     r"(?P<segment>[A-Za-z][A-Za-z0-9]{2})(?:\[(?P<occurrence>\d{1,5})\])?"
     r"(?:-(?P<field>\d{1,3})(?:\[(?P<repetition>\d{1,5})\])?"
-    r"(?:\.(?P<component>\d{1,3})(?:\.(?P<subcomponent>\d{1,3}))?)?)?"
+    r"(?:\.(?P<component>\d{1,3})(?:\.(?P<subcomponent>\d{1,3}))?)?)?",
+    re.ASCII,
 )
-_ERL = re.compile(r"([A-Z][A-Z0-9]{2})((?:\^\d{0,5}){0,5})")
+_ERL = re.compile(r"([A-Z][A-Z0-9]{2})((?:\^\d{0,5}){0,5})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,12 @@ from engine.hl7.delimiter import Delimiters
 from engine.hl7.errors import HeadIncomplete, NotAMessage
 from engine.hl7.location import parse_path
 from engine.hl7.structure import infer_structure, infer_trigger
+from engine.hl7.terminator import BLANK_BYTES, cut_lines
 
-BLANK: Final = " \t\r\n\0\v\x1c\ufeff"
-"""What may stand around a segment without meaning anything; MLLP's own bytes and a byte order mark included."""
-BLANK_BYTES: Final = b" \t\r\n\0\v\x1c"
 HEADERS: Final = frozenset({"MSH", "BHS", "FHS"})
 """Segments whose first field is the field separator itself."""
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
-_SEGMENT_START = re.compile(r"[ \t\0]*[A-Za-z][A-Za-z0-9]{2}(?:(?P<after>[^A-Za-z0-9\s])|\s*$)")
 _HEAD_BYTES: Final = 4096
 _CHARSET_FIELDS: Final = range(17, 23)
 
@@ -109,7 +106,7 @@ class Message:
             UndecodableBytes: HL7-102.
         """
         text, charset = decode(raw, _declared_charset(raw), default_charset)
-        lines = _lines_of(text)
+        lines = cut_lines(text)
         if not lines:
             raise NotAMessage
         head = lines[0]
@@ -261,7 +258,7 @@ def read_head(raw: bytes) -> Message | None:
     start = raw.find(b"MSH")
     if start < 0 or raw[:start].strip(BLANK_BYTES + BOM):
         return None
-    line = _lines_of(raw[start : start + _HEAD_BYTES].decode("latin_1"))[0]
+    line = cut_lines(raw[start : start + _HEAD_BYTES].decode("latin_1"))[0]
     try:
         delimiters = Delimiters.of(line[3:4], line[4:].partition(line[3:4] or "|")[0], "latin_1")
     except NotAMessage:
@@ -305,35 +302,3 @@ def _declared_charset(raw: bytes) -> str:
             if any(codec.startswith(("shift_jis", "gb18030", "big5", "iso2022")) for codec in codecs_of(shifted)):
                 return shifted
     return declared
-
-
-def _lines_of(text: str) -> list[str]:
-    """Cut text into segments; see spec: CR, LF, CRLF and mixtures end one, blank lines are nothing.
-
-    Where a message has CRs as well, an LF that no segment follows is a line break inside the field before it.
-    """
-    if "\n" not in text:
-        pieces = text.split("\r")
-    elif "\r" not in text:
-        pieces = text.split("\n")
-    else:
-        pieces = []
-        for piece in text.replace("\r\n", "\r").split("\r"):
-            if "\n" in piece:
-                pieces.extend(_rejoined(piece.split("\n")))
-            else:
-                pieces.append(piece)
-    return [line for line in [piece.strip(BLANK) for piece in pieces] if line]
-
-
-def _rejoined(pieces: list[str]) -> list[str]:
-    """Join to each piece those that follow it and do not start a segment."""
-    lines: list[str] = []
-    pending: list[str] = []
-    for piece in pieces:
-        if pending and _SEGMENT_START.match(piece):
-            lines.append("\n".join(pending))
-            pending = []
-        pending.append(piece)
-    lines.append("\n".join(pending))
-    return lines

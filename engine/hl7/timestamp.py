@@ -18,14 +18,16 @@ from engine.hl7.location import parse_erl
 _COMPACT: Final = re.compile(
     r"(?P<year>\d{4})(?:(?P<month>\d\d)(?:(?P<day>\d\d)"
     r"(?:(?P<hour>\d\d)(?:(?P<minute>\d\d)(?:(?P<second>\d\d)(?:\.(?P<fraction>\d{0,9}))?)?)?)?)?)?"
-    r"(?P<offset>[+-]\d{4})?"
+    r"(?P<offset>[+-]\d{4})?",
+    re.ASCII,
 )
 _ISO_8601: Final = re.compile(
     r"(?P<year>\d{4})-(?P<month>\d\d)(?:-(?P<day>\d\d)"
     r"(?:[T ](?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?)?)?"
-    r"(?P<offset>Z|[+-]\d\d:?\d\d)?"
+    r"(?P<offset>Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
 )
-_DATE: Final = re.compile(r"\d{4,8}")
+_DATE: Final = re.compile(r"\d{4,8}", re.ASCII)
 _HL7_FRACTION: Final = 4
 _DICOM_FRACTION: Final = 6
 

@@ -28,7 +28,7 @@ KNOWN: Final = (
 )
 DEFAULT_VERSION: Final = "2.3.1"
 
-_NUMBERS = re.compile(r"\s*(\d{1,2})\.(\d{1,2})(?:\.(\d{1,2}))?")
+_NUMBERS = re.compile(r"\s*(\d{1,2})\.(\d{1,2})(?:\.(\d{1,2}))?", re.ASCII)
 
 
 @lru_cache(maxsize=256)

@@ -125,10 +125,10 @@ class Mapping:
             return (scope,)
         before, groups = groups_of(scope.members, self.starters)
         if not groups:
-            raise MappingFault(f"{self.starters[0]} is required", code="HL7-110", where=self.starters[0])
+            raise MappingFault(f"{self.starters[0]} is required", code="HL7-110", where=f"{self.starters[0]}^1")
         for name in self.all_or_none:
             having = sum(1 for group in groups if any(segment.name == name for segment in group))
             if 0 < having < len(groups):
-                raise MappingFault(f"{name} is required in each group or in none", code="HL7-110", where=name)
+                raise MappingFault(f"{name} is required in each group or in none", code="HL7-110", where=f"{name}^1")
         shared = by_name([segment for segment in before if segment.name not in self.own])
         return [scope.group(shared, group) for group in groups]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -99,11 +100,10 @@ async def store(
     ingest: Ingest,
     content: bytes,
     syntax: str = EXPLICIT_LITTLE,
-    sop_class: str = CT,
-    sop_uid: str = "1.2.3.1",
+    *,
     cut: int = 100,
 ) -> None:
-    receiving = ingest.begin(sop_class=sop_class, sop_uid=sop_uid, transfer_syntax=syntax, peer=Modality())
+    receiving = ingest.begin(sop_class=CT, sop_uid="1.2.3.1", transfer_syntax=syntax, peer=Modality())
     for at in range(0, len(content), cut):
         receiving.write(memoryview(content)[at : at + cut])
     await receiving.finish()
@@ -250,23 +250,17 @@ async def test_a_cancelled_finish_leaves_nothing_half_done(
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         ingest = Ingest(blobs, pool, records.accept, LIMITS)
-        gate = asyncio.get_running_loop().create_future()
-        busy = pool.submit(lambda: asyncio.run_coroutine_threadsafe(_wait(gate), gate.get_loop()).result())
+        gate = threading.Event()
+        pool.submit(gate.wait)  # the only thread is busy
         waiting = asyncio.create_task(store(ingest, data_set()))
-        while not pool._work_queue.qsize():
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # `store` runs up to the thread pool
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        gate.set_result(None)
-        await asyncio.wrap_future(busy)
+        gate.set()
 
     assert leftovers(tmp_path) == []
     assert records.facts == []
-
-
-async def _wait(gate: asyncio.Future[None]) -> None:
-    await gate
 
 
 async def test_discard_after_finish_does_not_disturb_the_thread(ingest: Ingest, records: Records) -> None:
@@ -282,7 +276,7 @@ async def test_discard_after_finish_does_not_disturb_the_thread(ingest: Ingest, 
 
 
 async def test_headers_longer_than_usual_are_read_to_their_end(ingest: Ingest, records: Records) -> None:
-    long = {"ImageComments": "x" * 60_000, "RequestedProcedureComments": "y" * 60_000}
+    long: dict[str, Any] = {"ImageComments": "x" * 60_000, "RequestedProcedureComments": "y" * 60_000}
 
     await store(ingest, data_set(**long), cut=4096)
 

@@ -287,6 +287,19 @@ async def test_a_frame_that_trickles_is_dropped_too() -> None:
         assert desk.due == []
 
 
+async def test_frames_that_follow_each_other_closely_are_timed_one_by_one() -> None:
+    desk = Desk()
+    async with serving(desk, replace(DEFAULT_LIMITS, mllp_frame_open_s=0.3)) as (_, call):
+        caller = await call()
+        caller.write(b"\x0bMSH|0")
+        for n in range(1, 11):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.06):
+                    await caller.reader.read()
+            caller.write(b"\r\x1c\r\x0bMSH|%d" % n)
+            assert await caller.answer() == b"ACK of MSH|%d\r" % (n - 1)
+
+
 async def test_an_idle_connection_stays() -> None:
     desk = Desk()
     limits = replace(DEFAULT_LIMITS, mllp_silence_in_frame_s=0.05, mllp_frame_open_s=0.05)

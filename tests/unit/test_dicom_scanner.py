@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def ids(found: DataSet) -> bytes:
 @pytest.mark.parametrize("syntax", [EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG, "1.2.840.10008.1.2.4.90"])
 @pytest.mark.parametrize("kind", [bytes, memoryview])
 def test_three_encodings(syntax: str, kind: type) -> None:
-    tree = {"PatientID": "4711", "RequestAttributesSequence": [{"ScheduledProcedureStepID": "S1"}]}
+    tree: dict[str, Any] = {"PatientID": "4711", "RequestAttributesSequence": [{"ScheduledProcedureStepID": "S1"}]}
 
     found = scan(kind(encode(tree, syntax)), syntax)
 
@@ -165,8 +166,7 @@ def test_a_cut_data_set_is_refused(length: int) -> None:
 )
 def test_a_broken_structure_is_refused(content: bytes) -> None:
     with pytest.raises(UnreadableDataSet):
-        scan(ID + content + b"", EXPLICIT_LITTLE, stop_before=EVERYTHING)
-        value_range(ID + content, scan_to(ID + content, EXPLICIT_LITTLE, stop_before=0x7FE00000))
+        scan(ID + content, EXPLICIT_LITTLE, stop_before=EVERYTHING)
 
 
 def test_pixels_that_are_cut_are_refused() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.dicom.uid import IMPLEMENTATION_CLASS_UID, derived_uid, is_strict_uid, is_uid, new_uid
+from engine.dicom.implementation import IMPLEMENTATION_UID
+from engine.dicom.uid import derived_uid, is_strict_uid, is_uid, new_uid
 
 
 @pytest.mark.parametrize("text", ["1.2.840.10008.1.1", "1.02.3", "1", "." * 64, "9" * 64])
@@ -32,5 +33,5 @@ def test_derived_parts_cannot_run_into_each_other() -> None:
 
 
 def test_our_own_uids_keep_every_rule() -> None:
-    assert all(map(is_strict_uid, (IMPLEMENTATION_CLASS_UID, derived_uid("x"), new_uid(), "1.2.840.10008.1.1")))
+    assert all(map(is_strict_uid, (IMPLEMENTATION_UID, derived_uid("x"), new_uid(), "1.2.840.10008.1.1")))
     assert new_uid() != new_uid()

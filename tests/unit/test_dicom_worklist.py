@@ -13,6 +13,7 @@ from pydicom.filereader import read_dataset
 from engine.core.errors import PeerError
 from engine.core.limits import DEFAULT_LIMITS
 from engine.core.outcomes import outcome_of
+from engine.dicom.dictionary import tag_of
 from engine.dicom.encode import Encoder, encode
 from engine.dicom.scanner import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from engine.dicom.worklist import PENDING, PENDING_WITH_UNSUPPORTED_KEYS, Request
@@ -240,7 +241,8 @@ def test_a_malformed_identifier_is_refused_with_its_status(tree: dict[str, Any],
 
     assert refused.value.code == code
     assert outcome_of(code).dimse == status
-    assert hasattr(refused.value, "offending")
+    assert refused.value.where is not None
+    assert tag_of(refused.value.where) >= 0x00400000
 
 
 def test_a_cut_or_large_identifier_is_refused() -> None:

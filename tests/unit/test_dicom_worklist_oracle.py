@@ -2,7 +2,8 @@
 
 Three rows differ on purpose. `mwl-oracle.tsv` holds what wlmscpfs 3.6.7 returned (corpus README):
 it does not match a wildcard in Patient ID, which PS3.4 allows; it joins date and time ranges into one, which PS3.4 only
-allows when negotiated; and it compares names with regard to case, where the standard leaves the choice and ours is not to.
+allows when negotiated; and it compares names with regard to case, where the standard leaves the choice and ours is not
+to (spec/worklist.md section 4.2).
 """
 
 from __future__ import annotations

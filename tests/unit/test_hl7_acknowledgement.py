@@ -40,7 +40,8 @@ def test_a_positive_answer() -> None:
 
 @pytest.mark.parametrize(
     ("version", "msh_9"),
-    [("2.1", "ACK"), ("2.2", "ACK^O01"), ("2.3", "ACK^O01"), ("2.3.1", "ACK^O01^ACK"), ("2.8", "ACK^O01^ACK"), ("", "ACK^O01^ACK")],
+    [("2.1", "ACK"), ("2.2", "ACK^O01"), ("2.3", "ACK^O01"), ("2.3.1", "ACK^O01^ACK"), ("2.8", "ACK^O01^ACK"),
+     ("", "ACK^O01^ACK")],
 )  # fmt: skip
 def test_message_type_by_version(version: str, msh_9: str) -> None:
     head = answer(order(version))[0].split("|")
@@ -56,8 +57,10 @@ def test_every_problem_has_its_err_from_2_5() -> None:
     assert answer(order(), MISSING, WRONG)[1:] == [
         "MSA|AE|X\\T\\1|HL7-111: PID-3 is required",
         "ERR||PID^1^3|101^Required field missing^HL70357|E|HL7-111^PID-3 is required^L|||PID-3 is required",
-        "ERR||OBR^2^7^1^1|102^Data type error^HL70357|E|HL7-112^OBR-7 is not a date \\T\\ time^L"
-        "|||OBR-7 is not a date \\T\\ time",
+        (
+            "ERR||OBR^2^7^1^1|102^Data type error^HL70357|E|HL7-112^OBR-7 is not a date \\T\\ time^L"
+            "|||OBR-7 is not a date \\T\\ time"
+        ),
         "",
     ]
 
@@ -130,8 +133,10 @@ def test_nothing_readable_is_answered_all_the_same() -> None:
     assert answer(None, Problem("HL7-101", "message must start with MSH and different delimiters")) == [
         "MSH|^~\\&|ISTHMUS||||20260102||ACK|I1|P|2.5",
         "MSA|AR||HL7-101: message must start with MSH and different delimiters",
-        "ERR|||100^Segment sequence error^HL70357|E|HL7-101^message must start with MSH and different delimiters^L"
-        "|||message must start with MSH and different delimiters",
+        (
+            "ERR|||100^Segment sequence error^HL70357|E|HL7-101^message must start with MSH and different delimiters^L"
+            "|||message must start with MSH and different delimiters"
+        ),
         "",
     ]
 
@@ -208,8 +213,9 @@ def test_loop_guard(body: bytes, expected: bool) -> None:
 
 
 def test_reading_an_answer() -> None:
-    raw = b"MSH|^~\\&|||||||ACK|1|P|2.3.1\rMSA| ae |X\\T\\1|no \\T\\ no|||207^x\rERR|PID^1^3^101&x~OBR^1^4^206&y\rERR||| 204 ^x\r"
-    assert read_ack(raw) == Ack("AE", "X&1", "no & no", (101, 206, 207), raw)
+    raw = b"MSH|^~\\&|||||||ACK|1|P|2.3.1\rMSA| ae |X\\T\\1|no \\T\\ no|||207^x\r"
+    raw += b"ERR|PID^1^3^101&x~OBR^1^4^206&y\rERR||| 204 ^x\r"
+    assert read_ack(raw) == Ack("AE", "X&1", "no & no", (101, 206, 204, 207), raw)
     assert not read_ack(raw).is_positive
 
 

@@ -125,6 +125,15 @@ def test_what_no_set_fits_is_refused(raw: bytes, declared: str, default: str | N
     assert (refused.value.code, refused.value.text, refused.value.where) == ("HL7-102", text, "MSH^1^18")
 
 
+def test_escape_sequences_that_nobody_declared_are_text() -> None:
+    assert decode(b"a\x1bb", "") == ("a\x1bb", "utf_8")
+    assert decode(b"a\x1bb", "no such set") == ("a\x1bb", "ascii")
+
+
+def test_utf_8_declared_as_iso_2022_is_read() -> None:
+    assert decode("山田".encode(), "ISO IR87") == ("山田", "utf_8")
+
+
 def test_names_and_codecs() -> None:
     assert codecs_of("8859/12") == ()
     assert codecs_of("CNS 11643-1992") == ()

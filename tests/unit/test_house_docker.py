@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from engine.config.settings import Listeners, Settings
+from engine.config.site import load_site
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKER = REPOSITORY / "docker"
@@ -20,7 +21,7 @@ def ports(listeners: Listeners) -> set[int]:
 
 
 def test_the_site_of_the_container_is_valid_and_binds_what_the_image_exposes() -> None:
-    settings = Settings.model_validate(yaml.safe_load((DOCKER / "site" / "isthmus.yaml").read_text("utf-8")))
+    settings = load_site(DOCKER / "site", environ={}).settings
 
     exposed = re.search(r"^EXPOSE (.+)$", (DOCKER / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     assert exposed is not None

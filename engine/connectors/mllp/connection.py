@@ -66,7 +66,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         name = transport.get_extra_info("peername") or ("", 0)
         self.host = str(name[0])
-        self._peer = Peer(self._server.name, f"{name[0]}:{name[1]}")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self._peer = Peer(self._server.name, f"{host}:{name[1]}")
         self._socket = transport.get_extra_info("socket")
         if not self._server.admit(self):
             self._transport.abort()
@@ -81,11 +82,11 @@ class Connection(asyncio.Protocol):
             return
         now = self._loop.time()
         self._last_read = now
-        was_open = self._framer.is_open
+        begun = self._framer.begun
         self._chunks.append(self._framer.feed(data))
         self._take_frames()
         if self._framer.is_open:
-            if not was_open or self._clock is None:
+            if begun != self._framer.begun:
                 self._opened = now
             if self._clock is None:
                 first = min(self._limits.mllp_silence_in_frame_s, self._limits.mllp_frame_open_s)

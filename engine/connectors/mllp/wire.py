@@ -69,7 +69,7 @@ class Framer:
         end_block: `lenient` takes a message that ends in CR although 1C is not followed by 0D.
     """
 
-    __slots__ = ("_between", "_body", "_end_block", "_junk_bytes", "_limit_bytes", "_state")
+    __slots__ = ("_between", "_body", "_end_block", "_junk_bytes", "_limit_bytes", "_state", "begun")
 
     def __init__(self, *, limit_bytes: int, junk_bytes: int = 1024, end_block: EndBlock = "strict") -> None:
         self._limit_bytes = limit_bytes
@@ -78,6 +78,8 @@ class Framer:
         self._state = _State.IDLE
         self._body = bytearray()
         self._between = bytearray()
+        self.begun = 0
+        """How many frames have begun; tells one open frame from the next."""
 
     @property
     def is_open(self) -> bool:
@@ -104,6 +106,7 @@ class Framer:
                 if restart >= 0:
                     yield Fault(FrameRestarted(received=len(self._body) + restart - position))
                     self._body.clear()
+                    self.begun += 1
                     position = restart + 1
                 if len(self._body) + stop - position > self._limit_bytes:
                     yield self._too_long(chunk[position:stop])
@@ -129,12 +132,14 @@ class Framer:
                 if start >= 0:
                     self._between.clear()
                     self._state = _State.INSIDE
+                    self.begun += 1
                     position += 1
             elif self._state is _State.ENDING:
                 byte = chunk[position]
                 if byte in (_CR, _START):
                     position += 1
                     self._state = _State.IDLE if byte == _CR else _State.INSIDE
+                    self.begun += byte != _CR
                     yield from _delivered(self._taken())
                 else:
                     yield from self._ended_otherwise()

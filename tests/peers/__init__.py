@@ -1,0 +1,1 @@
+"""Peers that tests talk to over real sockets, besides the installed ones."""
