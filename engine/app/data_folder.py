@@ -11,9 +11,9 @@ from engine.core.errors import ConfigError
 
 
 class FolderInUse(ConfigError):
-    """CFG-120: another engine runs on this data folder."""
+    """CFG-130: another engine runs on this data folder."""
 
-    code = "CFG-120"
+    code = "CFG-130"
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class DataFolder:
         """Make the folder if it is missing and lock it.
 
         Raises:
-            FolderInUse: CFG-120, another engine holds the lock.
+            FolderInUse: CFG-130, another engine holds the lock.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (self.path / "lock").open("w")

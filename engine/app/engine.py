@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -56,6 +57,7 @@ class Engine:
         self.mllp: dict[str, MllpServer] = {}
         self.dicom: dict[str, DicomServer] = {}
         self.lanes: dict[str, Lanes] = {}
+        self._senders: list[MllpClient] = []
         self.http_port = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
@@ -122,9 +124,12 @@ class Engine:
         self.loop_lag = LoopLag(self.clock)
         settings = self.site.settings
         for name, destination in settings.destinations.mllp.items():
+            limits = replace(self.limits, mllp_ack_timeout_s=destination.ack_timeout_s)
+            sender = MllpClient(name, destination.host, destination.port, limits)
+            self._senders.append(sender)
             self.lanes[name] = Lanes(
                 destination=name,
-                sender=MllpClient(name, destination.host, destination.port, self.limits),
+                sender=sender,
                 writer=self.writer,
                 reader=self.reader,
                 clock=self.clock,
@@ -216,13 +221,17 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop accepting, finish what was committed, then close the stores; harmless when half started."""
-        for listener in [*self.mllp.values(), *self.dicom.values()]:
-            await listener.stop()
+        for mllp in self.mllp.values():
+            await mllp.stop()
+        for dicom in self.dicom.values():
+            await dicom.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sender in self._senders:
+            await sender.close()
         if hasattr(self, "writer"):
             await self.writer.stop()
             self.reader.close()

@@ -15,7 +15,8 @@ _WRITE: Final = 2
 """SYNC_FILE_RANGE_WRITE: start write-out of dirty pages, do not wait."""
 
 
-def _find() -> Callable[[int, int, int, int], int] | None:
+def find() -> Callable[[int, int, int, int], int] | None:
+    """Return the C library's function, or None where there is none."""
     if not sys.platform.startswith("linux"):
         return None
     function = getattr(ctypes.CDLL(None), "sync_file_range", None)
@@ -27,7 +28,7 @@ def _find() -> Callable[[int, int, int, int], int] | None:
     return called
 
 
-_SYNC_FILE_RANGE: Final = _find()
+_SYNC_FILE_RANGE: Final = find()
 
 
 def start_writing_out(fd: int, offset: int, length: int) -> None:

@@ -25,6 +25,8 @@ from engine.blobs.store import Swept
 from engine.core.ids import BlobKey
 from engine.core.limits import DEFAULT_LIMITS, Limits
 
+_IN_MEMORY: Final = 1024 * 1024
+"""Largest object that is kept in memory while it arrives [bytes]; making a file costs the loop 0.2 ms."""
 _EARLY: Final = 8 * 1024 * 1024
 """A large object is written out piece by piece while it arrives, so that the sync at its end is short."""
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -180,39 +182,56 @@ class FolderStore:
 
 
 class FolderWriter:
-    """One object on its way into a `FolderStore`."""
+    """One object on its way into a `FolderStore`.
 
-    __slots__ = ("_fd", "_path", "_started", "_store", "size")
+    Small ones stay in memory until `commit`, so that the loop does not wait for a file to be made.
+    """
+
+    __slots__ = ("_buffer", "_fd", "_path", "_started", "_store", "size")
 
     def __init__(self, store: FolderStore, path: Path) -> None:
         self._store = store
         self._path = path
+        self._buffer = bytearray()
+        self._fd = -1
         self._started = 0
         self.size = 0
-        try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError as cause:
-            raise store.failed("create", cause) from cause
 
     def write(self, fragment: bytes | memoryview) -> None:
         """Append `fragment`."""
-        left = memoryview(fragment)
-        try:
-            while left:
-                written = os.write(self._fd, left)
-                self.size += written
-                left = left[written:]
-        except OSError as cause:
-            raise self._store.failed("write", cause) from cause
+        self.size += len(fragment)
+        if self._fd < 0:
+            self._buffer += fragment
+            if self.size > _IN_MEMORY:
+                self._spill()
+            return
+        self._write(fragment)
         if self.size - self._started >= _EARLY:
             start_writing_out(self._fd, self._started, self.size - self._started)
             self._started = self.size
 
+    def _spill(self) -> None:
+        """Make the file and move into it what is in memory."""
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as cause:
+            raise self._store.failed("create", cause) from cause
+        self._write(self._buffer)
+        self._buffer = bytearray()
+
+    def _write(self, fragment: bytes | bytearray | memoryview) -> None:
+        left = memoryview(fragment)
+        try:
+            while left:
+                left = left[os.write(self._fd, left) :]
+        except OSError as cause:
+            raise self._store.failed("write", cause) from cause
+
     @contextmanager
     def contents(self) -> Iterator[memoryview]:
         """Give what has been written so far, without copying it."""
-        if self.size == 0:
-            yield memoryview(b"")
+        if self._fd < 0:
+            yield memoryview(self._buffer)
             return
         mapped = mmap.mmap(self._fd, self.size, access=mmap.ACCESS_READ)
         try:
@@ -224,10 +243,12 @@ class FolderWriter:
 
     def commit(self) -> tuple[BlobKey, int]:
         """Make the object durable; see `Writer.commit`."""
+        in_memory = self._buffer if self._fd < 0 else None
+        if in_memory is not None:
+            self._spill()
         try:
             start_writing_out(self._fd, self._started, self.size - self._started)
-            with self.contents() as content:
-                key = BlobKey(hashlib.sha256(content).hexdigest())
+            key = self._digest(in_memory)
             os.fdatasync(self._fd)
             self._store.name(self._path, key)
         except OSError as cause:
@@ -235,8 +256,15 @@ class FolderWriter:
         self._close()
         return key, self.size
 
+    def _digest(self, in_memory: bytearray | None) -> BlobKey:
+        if in_memory is not None:
+            return BlobKey(hashlib.sha256(in_memory).hexdigest())
+        with self.contents() as content:
+            return BlobKey(hashlib.sha256(content).hexdigest())
+
     def discard(self) -> None:
         """Forget what was written; after `commit` this does nothing."""
+        self._buffer = bytearray()
         if self._fd >= 0:
             self._close()
             with suppress(FileNotFoundError):

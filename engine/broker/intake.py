@@ -21,7 +21,8 @@ from engine.config.site import Site
 from engine.core.errors import EngineError, InvariantError, PeerError
 from engine.core.ids import RowId
 from engine.core.limits import Limits
-from engine.hl7.acknowledgement import Problem, Wanted, answers_wanted, build_ack, is_acknowledgement
+from engine.core.outcomes import outcome_of
+from engine.hl7.acknowledgement import Problem, answers_wanted, build_ack, is_acknowledgement
 from engine.hl7.batch import split
 from engine.hl7.message import Message, check_head, read_head
 from engine.mapping.context import Context
@@ -238,15 +239,19 @@ def _frames(
 ) -> tuple[bytes, ...]:
     if message is not None and is_acknowledgement(message):
         return ()
-    failed = any(problem.severity == "E" for problem in problems)
-    wanted = Wanted(accept=False, application=True)
     msh = message.first("MSH") if message is not None else None
+    at_accept = [
+        problem for problem in problems if problem.severity == "E" and outcome_of(problem.code).accept_ack != "CA"
+    ]
+    accept, application = False, True
     if msh is not None:
-        wanted = answers_wanted(msh.field(15), msh.field(16), ok=not failed)
+        applied = not any(problem.severity == "E" for problem in problems)
+        accept = answers_wanted(msh.field(15), msh.field(16), ok=not at_accept).accept
+        application = answers_wanted(msh.field(15), msh.field(16), ok=applied).application
     time = now.astimezone(ZoneInfo(site.settings.site.timezone)).strftime("%Y%m%d%H%M%S%z")
     frames = []
-    if wanted.accept:
-        frames.append(build_ack(message, problems, control_id=f"ISTHMUSC{row:010d}", time=time, accept=True))
-    if wanted.application:
+    if accept:
+        frames.append(build_ack(message, at_accept, control_id=f"ISTHMUSC{row:010d}", time=time, accept=True))
+    if application and not (accept and at_accept):  # what was not accepted is not processed either
         frames.append(build_ack(message, problems, control_id=f"ISTHMUSA{row:010d}", time=time))
     return tuple(frames)

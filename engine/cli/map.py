@@ -55,7 +55,7 @@ def _shown(fact: Any) -> str:
         content = fact.render(control_id=_SHOWN_CONTROL_ID, now=datetime.now(UTC))
         return content.decode(errors="replace").replace("\r", "\n").rstrip()
     said = _without_nothing(_plain(fact))
-    return orjson.dumps(said, option=orjson.OPT_INDENT_2, default=_as_json).decode()
+    return orjson.dumps(said, option=orjson.OPT_INDENT_2).decode()
 
 
 def _explained(result: Result) -> str:
@@ -84,14 +84,11 @@ def _plain(value: Any) -> Any:
 
 
 def _without_nothing(value: Any) -> Any:
+    if value is NULL:
+        return {"erase": True}
     if isinstance(value, dict):
         return {name: _without_nothing(one) for name, one in value.items() if one not in (None, "", (), [])}
     if isinstance(value, list | tuple):
         return [_without_nothing(one) for one in value]
     return value
 
-
-def _as_json(value: Any) -> Any:
-    if value is NULL:
-        return {"erase": True}
-    raise TypeError(type(value).__name__)

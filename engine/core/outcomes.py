@@ -29,10 +29,22 @@ class Outcome:
 
 
 def _refused(  # one row of a table reads best on one line
-    ack: Literal["AE", "AR"], hl7: int, fhir: str, http: int, dimse: int | None = None
+    ack: Literal["AE", "AR"],
+    hl7: int,
+    fhir: str,
+    http: int,
+    dimse: int | None = None,
+    *,
+    accept: Literal["CA", "CE", "CR"] | None = None,
 ) -> Outcome:
-    accept: Literal["CE", "CR"] = "CE" if ack == "AE" else "CR"
-    return Outcome(ack=ack, accept_ack=accept, hl7=hl7, fhir=fhir, http=http, dimse=dimse)
+    return Outcome(
+        ack=ack, accept_ack=accept or ("CE" if ack == "AE" else "CR"), hl7=hl7, fhir=fhir, http=http, dimse=dimse
+    )
+
+
+def _content(hl7: int, fhir: str, http: int = 422) -> Outcome:
+    """A message that was stored and then found wrong: in enhanced mode CA, then AE."""
+    return _refused("AE", hl7, fhir, http, accept="CA")
 
 
 _SILENT = Outcome(level="error")
@@ -40,10 +52,10 @@ _SILENT = Outcome(level="error")
 OUTCOMES: dict[str, Outcome] = {
     # MLLP framing (spec/reliability.md section 2)
     "MLLP-101": _SILENT,
-    "MLLP-102": _refused("AR", 207, "too-long", 413),
-    "MLLP-103": _refused("AR", 100, "structure", 400),
+    "MLLP-102": _refused("AR", 207, "too-long", 413, accept="CE"),
+    "MLLP-103": _refused("AR", 100, "structure", 400, accept="CE"),
     "MLLP-104": _SILENT,
-    "MLLP-105": _refused("AR", 100, "structure", 400),
+    "MLLP-105": _refused("AR", 100, "structure", 400, accept="CE"),
     "MLLP-106": _SILENT,
     "MLLP-107": _SILENT,
     # HL7 v2 content
@@ -54,19 +66,19 @@ OUTCOMES: dict[str, Outcome] = {
     "HL7-105": _refused("AR", 202, "not-supported", 422),
     "HL7-106": _refused("AR", 203, "not-supported", 422),
     "HL7-107": _refused("AR", 201, "not-supported", 422),
-    "HL7-110": _refused("AE", 100, "structure", 422),
-    "HL7-111": _refused("AE", 101, "required", 422),
-    "HL7-112": _refused("AE", 102, "value", 422),
-    "HL7-113": _refused("AE", 103, "code-invalid", 422),
-    "HL7-114": _refused("AE", 104, "too-long", 422),
-    "HL7-120": _refused("AE", 204, "not-found", 422),
-    "HL7-121": _refused("AE", 205, "duplicate", 409),
+    "HL7-110": _content(100, "structure"),
+    "HL7-111": _content(101, "required"),
+    "HL7-112": _content(102, "value"),
+    "HL7-113": _content(103, "code-invalid"),
+    "HL7-114": _content(104, "too-long"),
+    "HL7-120": _content(204, "not-found"),
+    "HL7-121": _content(205, "duplicate", 409),
     "HL7-130": _refused("AR", 205, "duplicate", 409),
     # mapping at run time: kept as refused, replayable after the mapping is mended
-    "MAP-201": _refused("AE", 101, "required", 422),
-    "MAP-202": _refused("AE", 103, "code-invalid", 422),
-    "MAP-203": _refused("AE", 102, "value", 422),
-    "MAP-204": _refused("AE", 102, "invariant", 422),
+    "MAP-201": _content(101, "required"),
+    "MAP-202": _content(103, "code-invalid"),
+    "MAP-203": _content(102, "value"),
+    "MAP-204": _content(102, "invariant"),
     "MAP-205": _refused("AR", 207, "too-costly", 422),
     # FHIR
     "FHIR-101": _refused("AE", 102, "structure", 400),

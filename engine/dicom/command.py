@@ -99,7 +99,7 @@ def encode(command: Mapping[str, Value]) -> bytes:
 
 
 def decode(data: bytes, *, limit_bytes: int = DEFAULT_LIMITS.command_bytes) -> Command:
-    """Read a command set. Retired and unknown elements are passed over; the group length is not believed.
+    """Read a command set. Retired, unknown and empty elements are passed over; the group length is not believed.
 
     Raises:
         MalformedPdu: DCM-103, not a command set, longer than `limit_bytes`, or without Command Field.
@@ -117,7 +117,7 @@ def decode(data: bytes, *, limit_bytes: int = DEFAULT_LIMITS.command_bytes) -> C
         if group or position > end:
             raise MalformedPdu(f"command element at byte {start - 8}")
         known = _BY_ELEMENT.get(element)
-        if known is not None and element:
+        if known is not None and element and length:
             command[known[0]] = _value(known[1], data, start, position)
     if "CommandField" not in command or "CommandDataSetType" not in command:
         raise MalformedPdu("command without Command Field or Command Data Set Type")

@@ -100,6 +100,12 @@ class AssociationRejectedForNow(TransientError):
     code = "NET-112"
 
 
+class Unreachable(TransientError):
+    """Nobody listens at the address, or TLS failed."""
+
+    code = "NET-112"
+
+
 class AssociationAborted(TransientError):
     """The association ended before the answer: A-ABORT, or the connection was lost."""
 

@@ -158,9 +158,12 @@ def _encode_single(value: str, name: str) -> bytes | None:
         encoded = value.encode(_codec(name))
     except UnicodeEncodeError:
         return None
-    if name == "ISO_IR 13" and len(encoded) != len(value):  # Python's Shift JIS also knows two-byte characters
-        return None
-    return encoded
+    return None if name == "ISO_IR 13" and not _is_jis_x_0201(value, encoded) else encoded
+
+
+def _is_jis_x_0201(value: str, encoded: bytes) -> bool:
+    """Return whether Python's Shift JIS stayed inside ISO-IR 13: it also knows two-byte characters, and `\\` for `¥`."""
+    return len(encoded) == len(value) and "¥" not in value and "‾" not in value
 
 
 def _encode_extended_parts(value: str, sets: CharacterSets) -> bytes | None:
@@ -217,9 +220,7 @@ def _encode_run(run: str, name: str) -> bytes | None:
     if escape is not None:
         escapes = set(re.findall(rb"\x1b[$(]*.", encoded))
         return encoded if escapes <= {escape, _TO_ASCII} else None
-    if name == "ISO 2022 IR 13" and len(encoded) != len(run):
-        return None
-    return encoded
+    return None if name == "ISO 2022 IR 13" and not _is_jis_x_0201(run, encoded) else encoded
 
 
 def transliterate(value: str, sets: CharacterSets) -> str:

@@ -6,7 +6,6 @@ Source: spec/reconcile.md section 2.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +16,9 @@ _LETTERS = str.maketrans(
 )
 _UNKNOWN_DATES = frozenset({"00000000", "0000", "19000101", "99991231"})
 _CLOSE_FROM_LENGTH = 5
+_ACCENTS_FROM = 200
+_POINTS = range(10, 36)
+"""Canonical combining classes of Hebrew and Arabic vowel points; those of accents are 200 and more."""
 
 
 class Agreement(StrEnum):
@@ -61,24 +63,24 @@ def compare(one: Person, other: Person) -> Comparison:
     return Comparison(
         name=compare_names(one.name, other.name),
         birth_date=compare_birth_dates(one.birth_date, other.birth_date),
-        same_birth_year=bool(one.birth_date and one.birth_date[:4] == other.birth_date[:4]),
-        sex_conflict={one.sex, other.sex} == {"M", "F"},
+        same_birth_year=bool(one.birth_date.strip()) and one.birth_date.strip()[:4] == other.birth_date.strip()[:4],
+        sex_conflict={one.sex.strip().upper(), other.sex.strip().upper()} == {"M", "F"},
     )
 
 
 def compare_names(one: str, other: str) -> Agreement:
-    """Compare two DICOM PN values group by group; any group that both have and that is equal decides.
+    """Compare two DICOM PN values: alphabetic, ideographic and phonetic group, each with its own kind.
 
-    CLOSE: one letter apart (from five letters on), family and given swapped, or one given name missing.
+    CLOSE: one letter apart (from five letters on), family and given swapped, one given name missing, or one group
+    agrees and another does not (another transliteration, or somebody of the same sound).
     """
-    best = Agreement.EMPTY
-    for mine, theirs in zip(_groups(one), _groups(other), strict=True):
-        found = _compare_groups(mine, theirs)
-        if found is Agreement.EQUAL:
-            return found
-        if found is Agreement.CLOSE or best is Agreement.EMPTY:
-            best = found
-    return best
+    found = {_compare_groups(mine, theirs) for mine, theirs in zip(_groups(one), _groups(other), strict=True)}
+    found.discard(Agreement.EMPTY)
+    if Agreement.EQUAL in found:
+        return Agreement.CLOSE if Agreement.DIFFERENT in found else Agreement.EQUAL
+    if Agreement.CLOSE in found:
+        return Agreement.CLOSE
+    return Agreement.DIFFERENT if found else Agreement.EMPTY
 
 
 def compare_birth_dates(one: str, other: str) -> Agreement:
@@ -106,9 +108,15 @@ def _groups(name: str) -> tuple[tuple[str, str], tuple[str, str], tuple[str, str
 
 
 def _plain(component: str) -> str:
+    """Return letters without accents, upper-case; vowel signs of Thai or Hindi and kana voicing are letters."""
     folded = unicodedata.normalize("NFKD", component.translate(_LETTERS)).upper()
-    letters = "".join(c for c in folded if not unicodedata.combining(c))
-    return re.sub(r"[\W_]+", " ", letters).strip()
+    letters = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in folded if not _is_accent(c))
+    return " ".join(letters.split())
+
+
+def _is_accent(character: str) -> bool:
+    place = unicodedata.combining(character)
+    return place >= _ACCENTS_FROM or place in _POINTS
 
 
 def _compare_groups(mine: tuple[str, str], theirs: tuple[str, str]) -> Agreement:

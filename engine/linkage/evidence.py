@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.linkage.demographics import Person
+from engine.linkage.demographics import Agreement, Person, compare
 from engine.linkage.identity import KnownPatient
 from engine.records.fact import InstanceFact, RequestAttributes
 from engine.records.record import ImagingOrder, RequestedProcedure, ScheduledStep, Study
@@ -70,12 +70,33 @@ def evidence_of(study: Study, requests: tuple[RequestAttributes, ...] = ()) -> S
 
 
 def contradicts(study: Study, said: InstanceFact, issuer: str) -> str:
-    """Return which attribute of a further instance disagrees with its study: a DICOM keyword, or "" when none does."""
-    if said.patient_id.strip() != study.dicom_patient_id or (issuer and issuer != study.dicom_issuer):
+    """Return which attribute of a further instance disagrees with its study: a DICOM keyword, or "" when none does.
+
+    Absent is not different: a dose report without accession number contradicts nothing. `issuer` is the key of the
+    issuer of the instance's patient ID, "" when nobody says.
+    """
+    if _differ(said.patient_id, study.dicom_patient_id) or _differ(issuer, study.dicom_issuer):
         return "PatientID"
-    if said.accession_number.strip() != study.accession_number:
+    if _differ(said.accession_number, study.accession_number):
         return "AccessionNumber"
-    return ""
+    mine = (said.patient_name, said.birth_date, said.sex)
+    theirs = (study.dicom_name, study.dicom_birth_date, study.dicom_sex)
+    if mine == theirs:
+        return ""
+    found = compare(
+        Person(name=mine[0], birth_date=mine[1], sex=mine[2]),
+        Person(name=theirs[0], birth_date=theirs[1], sex=theirs[2]),
+    )
+    if found.sex_conflict:
+        return "PatientSex"
+    if found.birth_date is Agreement.DIFFERENT:
+        return "PatientBirthDate"
+    return "PatientName" if found.name is Agreement.DIFFERENT else ""
+
+
+def _differ(one: str, other: str) -> bool:
+    mine, theirs = one.strip().casefold(), other.strip().casefold()
+    return bool(mine and theirs) and mine != theirs
 
 
 def are_compatible(images: tuple[str, ...], scheduled: tuple[str, ...]) -> bool:

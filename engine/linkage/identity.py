@@ -11,7 +11,22 @@ from enum import StrEnum
 from engine.linkage.demographics import Agreement, Comparison, Person, compare
 from engine.records.record import Patient, PatientIdentifier
 
-PLACEHOLDER_IDS = frozenset({"UNKNOWN", "UNK", "TRAUMA", "ANONYMOUS", "ANON", "NONE", "N/A", "NA", "XXXXXX"})
+PLACEHOLDER_IDS = frozenset(
+    {
+        "UNKNOWN",
+        "UNK",
+        "TRAUMA",
+        "ANONYMOUS",
+        "ANON",
+        "NONE",
+        "N/A",
+        "NA",
+        "XXXXXX",
+        "TEST",
+        "PHANTOM",
+        "QC",
+    }
+)
 
 
 class Verdict(StrEnum):
@@ -38,7 +53,7 @@ class Judgement:
     verdict: Verdict
     case: str
     reason: str
-    comparison: Comparison | None = None
+    comparison: Comparison
 
 
 def is_placeholder(patient_id: str) -> bool:
@@ -91,10 +106,17 @@ def judge_unknown_issuer(claimed: Person, patient: Patient, *, order_names_patie
     an empty name or birth date is then no obstacle (docs/decisions/0006).
     """
     known = judge_same_id(claimed, patient)
-    if known.verdict is Verdict.HOLD or order_names_patient:
-        return known
     found = known.comparison
-    if found is not None and found.name is Agreement.EQUAL and found.birth_date is Agreement.EQUAL:
+    if known.verdict is Verdict.HOLD:
+        return known
+    if order_names_patient:
+        return Judgement(
+            verdict=Verdict.SAME_WITH_NOTE,
+            case="A8",
+            reason=f"{known.reason}; nobody says who assigned the ID, but the order is of the one patient who has it",
+            comparison=found,
+        )
+    if found.name is Agreement.EQUAL and found.birth_date is Agreement.EQUAL:
         return Judgement(
             verdict=Verdict.SAME_WITH_NOTE,
             case="A8",

@@ -62,9 +62,29 @@ class Unmatched:
 
 Decision = Match | Conflict | Unmatched
 
+MATCH_HOLDS = frozenset(
+    {
+        "patient_conflict",
+        "patient_id_of_several_issuers",
+        "patient_id_missing",
+        "patient_id_differs_from_order",
+        "uid_of_another_patient",
+        "accession_of_another_patient",
+        "uid_and_accession_of_different_orders",
+        "several_procedures_fit",
+        "modality_differs_from_order",
+        "order_cancelled",
+        "accession_recycled",
+    }
+)
+"""Codes of the holds that a decision raises; a later decision about the same study settles them."""
+
+_ENDED = (OrderState.CANCELLED, OrderState.REPLACED)
+
 
 def match_study(evidence: StudyEvidence, world: StudyWorld, now: datetime) -> Decision:
     """Return what the evidence permits."""
+    world = _in_order(world)
     candidates = (*world.by_uid, *world.by_accession)
     owners = {owner.patient.id: owner for owner in world.owners}
     patient = _decide_patient(evidence, world, owners)
@@ -89,35 +109,46 @@ def match_study(evidence: StudyEvidence, world: StudyWorld, now: datetime) -> De
     return _decide_order(evidence, world, known.patient, judgement, now)
 
 
+def _in_order(world: StudyWorld) -> StudyWorld:
+    """Return the world sorted by row, so that the way it was loaded cannot matter."""
+    return StudyWorld(
+        patients=tuple(sorted(world.patients, key=lambda known: known.patient.id)),
+        by_uid=tuple(sorted(world.by_uid, key=lambda candidate: candidate.procedure.id)),
+        by_accession=tuple(sorted(world.by_accession, key=lambda candidate: candidate.procedure.id)),
+        owners=world.owners,
+    )
+
+
 def _decide_patient(
     evidence: StudyEvidence, world: StudyWorld, owners: dict[RowId, KnownPatient]
 ) -> tuple[KnownPatient, Judgement] | Conflict | None:
     if is_placeholder(evidence.patient_id):
         return _without_id(evidence, world)
-    exact = [known for known in world.patients if evidence.issuer and _has(known, evidence)]
-    if exact:
-        known = exact[0]
-        return _judged(known, judge_same_id(evidence.person, known.patient), world)
-    if evidence.issuer:
-        return None
-    possible = [known for known in world.patients if known.patient.id in owners] or list(world.patients)
+    having = [known for known in world.patients if _has(known, evidence.patient_id, evidence.issuer)]
+    named = [known for known in having if known.patient.id in owners]
+    possible = having if evidence.issuer else named or having
     if not possible:
         return None
     if len(possible) > 1:
         return Conflict(
             code="patient_id_of_several_issuers",
             danger=Danger.RED,
-            reason=f"{len(possible)} patients have this ID from different issuers and the images name no issuer",
+            reason=f"{len(possible)} patients have this ID"
+            + ("" if evidence.issuer else " from different issuers and the images name no issuer"),
             evidence={"rule": "A8", "patients": [known.patient.id for known in possible]},
         )
     (known,) = possible
-    named = known.patient.id in owners
-    return _judged(known, judge_unknown_issuer(evidence.person, known.patient, order_names_patient=named), world)
+    if evidence.issuer:
+        return _judged(known, judge_same_id(evidence.person, known.patient), world)
+    judgement = judge_unknown_issuer(evidence.person, known.patient, order_names_patient=bool(named))
+    return _judged(known, judgement, world)
 
 
-def _has(known: KnownPatient, evidence: StudyEvidence) -> bool:
+def _has(known: KnownPatient, patient_id: str, issuer: str) -> bool:
+    """Whether a patient has an identifier; without an issuer that of any issuer counts."""
+    value = patient_id.strip().casefold()
     return any(
-        identifier.value.casefold() == evidence.patient_id.casefold() and identifier.issuer == evidence.issuer
+        identifier.value.strip().casefold() == value and issuer in ("", identifier.issuer)
         for identifier in known.identifiers
     )
 
@@ -132,16 +163,19 @@ def _judged(known: KnownPatient, judgement: Judgement, world: StudyWorld) -> tup
 
 
 def _without_id(evidence: StudyEvidence, world: StudyWorld) -> tuple[KnownPatient, Judgement] | Conflict | None:
-    """Case A11: no patient ID, but our own Study UID and the same name and birth date."""
-    if not world.by_uid:
-        if not world.by_accession:
+    """Cases A11 and A12: no patient ID but our own Study UID and the same name and birth date; a placeholder never."""
+    stated = bool(evidence.patient_id.strip())
+    if stated or not world.by_uid:
+        candidates = (*world.by_uid, *world.by_accession)
+        if not candidates:
             return None
+        by = "Study Instance UID" if world.by_uid else "accession number"
         return Conflict(
             code="patient_id_missing",
             danger=Danger.RED,
-            reason="the images carry an order's accession number but no patient ID",
-            evidence={"rule": "A11"},
-            candidate=world.by_accession[0],
+            reason=f"the images carry an order's {by} but {'only a placeholder as' if stated else 'no'} patient ID",
+            evidence={"rule": "A12" if stated else "A11"},
+            candidate=candidates[0],
         )
     candidate = world.by_uid[0]
     owner = next(known for known in world.owners if known.patient.id == candidate.order.patient_id)
@@ -163,11 +197,20 @@ def _unknown_patient(evidence: StudyEvidence, candidate: Candidate, owners: dict
     owner = owners[candidate.order.patient_id]
     found = compare(evidence.person, person_of(owner.patient))
     by = "Study Instance UID" if candidate.procedure.study_uid == evidence.study_uid else "accession number"
+    same_value = _has(owner, evidence.patient_id, "")
+    what = (
+        "the order's patient ID from another issuer" if same_value else "a patient ID that is not the order's patient"
+    )
     return Conflict(
         code="patient_id_differs_from_order",
         danger=Danger.RED,
-        reason=f"the images carry the {by} of an order but a patient ID that is not the order's patient",
-        evidence={"rule": "A9", "by": by, "patient_id": "different", **found.as_evidence},
+        reason=f"the images carry the {by} of an order but {what}",
+        evidence={
+            "rule": "A9",
+            "by": by,
+            "patient_id": "same value, other issuer" if same_value else "different",
+            **found.as_evidence,
+        },
         patient=owner.patient,
         candidate=candidate,
     )
@@ -181,12 +224,11 @@ def _conflict(
     patient: Patient,
     candidate: Candidate | None,
 ) -> Conflict:
-    compared = judgement.comparison.as_evidence if judgement.comparison else {}
     return Conflict(
         code=code,
         danger=danger,
         reason=f"{reason} (rule {judgement.case})" if code == "patient_conflict" else reason,
-        evidence={"rule": judgement.case, **compared},
+        evidence={"rule": judgement.case, **judgement.comparison.as_evidence},
         patient=patient,
         candidate=candidate,
     )
@@ -204,13 +246,17 @@ def _decide_order(
     objection = _objection(evidence, candidates, rule, now)
     if objection is not None:
         return _about(objection, patient, judgement)
-    compared = judgement.comparison.as_evidence if judgement.comparison else {}
     return Match(
         patient=patient,
         candidates=candidates,
         rule=rule,
         reason=f"{reason}; {judgement.reason} ({judgement.case})",
-        evidence={"rule": rule, "patient_rule": judgement.case, "patient_id": "equal", **compared},
+        evidence={
+            "rule": rule,
+            "patient_rule": judgement.case,
+            "patient_id": "equal" if evidence.patient_id.strip() else "empty",
+            **judgement.comparison.as_evidence,
+        },
     )
 
 
@@ -240,11 +286,16 @@ def _by_uid(evidence: StudyEvidence, world: StudyWorld) -> _Found | Conflict | N
             evidence={"rule": "B1", "orders": [world.by_uid[0].order.id, other[0].order.id]},
             candidate=world.by_uid[0],
         )
-    return ("B1", "the Study Instance UID is the one ordered", world.by_uid)
+    return ("B1", "the Study Instance UID is the one ordered", _still_open(world.by_uid))
+
+
+def _still_open(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Return the candidates that nobody cancelled, or all of them when that leaves none."""
+    return tuple(each for each in candidates if each.procedure.state not in _ENDED) or candidates
 
 
 def _by_request(evidence: StudyEvidence, world: StudyWorld) -> _Found | None:
-    found = [
+    found = tuple(
         candidate
         for candidate in world.by_accession
         if any(
@@ -253,31 +304,30 @@ def _by_request(evidence: StudyEvidence, world: StudyWorld) -> _Found | None:
             and request.rp_id in ("", candidate.procedure.rp_id)
             for request in evidence.requests
         )
-    ]
+    )
     if not found:
         return None
-    return ("B2", "the Request Attributes name the scheduled step", tuple(found))
+    return ("B2", "the Request Attributes name the scheduled step", _still_open(found))
 
 
 def _by_accession(evidence: StudyEvidence, world: StudyWorld) -> _Found | Conflict | None:
-    all_of_them = world.by_accession
-    if not all_of_them:
+    if not world.by_accession:
         return None
-    ended = (OrderState.CANCELLED, OrderState.REPLACED)
-    still_open = [each for each in all_of_them if each.procedure.state not in ended]
-    if len(still_open) <= 1:
-        only = still_open[0] if still_open else all_of_them[0]
-        return ("B3", "the accession number is the order's", (only,))
+    still_open = _still_open(world.by_accession)
+    if len(still_open) == 1 or still_open[0].procedure.state in _ENDED:
+        return ("B3", "the accession number is the order's", still_open[:1])
     rp_ids = {request.rp_id for request in evidence.requests} | {evidence.study_id}
     narrowed = [each for each in still_open if each.procedure.rp_id in rp_ids - {""}]
     if len(narrowed) != 1:
         narrowed = [each for each in still_open if are_compatible(evidence.modalities, _modalities(each))]
     if len(narrowed) == 1:
         return ("B4", "the accession number is the order's and one of its procedures fits", tuple(narrowed))
+    if not narrowed:
+        return _other_modality(evidence, still_open, "B4")
     return Conflict(
         code="several_procedures_fit",
         danger=Danger.AMBER,
-        reason=f"the accession number is right but {len(narrowed) or len(still_open)} procedures of the order fit",
+        reason=f"the accession number is right but {len(narrowed)} procedures of the order fit",
         evidence={"rule": "B4", "procedures": [each.procedure.id for each in still_open]},
         candidate=still_open[0],
     )
@@ -287,10 +337,21 @@ def _modalities(candidate: Candidate) -> tuple[str, ...]:
     return tuple(step.modality for step in candidate.steps)
 
 
+def _other_modality(evidence: StudyEvidence, candidates: tuple[Candidate, ...], rule: str) -> Conflict:
+    ordered = sorted({modality for candidate in candidates for modality in _modalities(candidate)})
+    return Conflict(
+        code="modality_differs_from_order",
+        danger=Danger.AMBER,
+        reason="the accession number is the order's but the images are of another modality",
+        evidence={"rule": rule, "images": list(evidence.modalities), "ordered": ordered},
+        candidate=candidates[0],
+    )
+
+
 def _objection(evidence: StudyEvidence, candidates: tuple[Candidate, ...], rule: str, now: datetime) -> Conflict | None:
     for candidate in candidates:
         procedure = candidate.procedure
-        if procedure.state in (OrderState.CANCELLED, OrderState.REPLACED):
+        if procedure.state in _ENDED:
             return Conflict(
                 code="order_cancelled",
                 danger=Danger.AMBER,
@@ -301,13 +362,7 @@ def _objection(evidence: StudyEvidence, candidates: tuple[Candidate, ...], rule:
         if rule == "B1":
             continue
         if not are_compatible(evidence.modalities, _modalities(candidate)):
-            return Conflict(
-                code="modality_differs_from_order",
-                danger=Danger.AMBER,
-                reason="the accession number is the order's but the images are of another modality",
-                evidence={"rule": rule, "images": list(evidence.modalities), "ordered": list(_modalities(candidate))},
-                candidate=candidate,
-            )
+            return _other_modality(evidence, (candidate,), rule)
         if procedure.state is OrderState.COMPLETED and now - candidate.order.placed_at > RECYCLED_AFTER:
             return Conflict(
                 code="accession_recycled",

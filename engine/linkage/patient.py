@@ -12,7 +12,7 @@ from dataclasses import replace
 from engine.core.ids import RowId
 from engine.linkage.change import Change
 from engine.linkage.demographics import Person
-from engine.linkage.identity import KnownPatient, Verdict, judge_same_id
+from engine.linkage.identity import KnownPatient, Verdict, is_placeholder, judge_same_id
 from engine.records.explicit import plain, updated
 from engine.records.fact import PatientFact, VisitFact
 from engine.records.record import Hold, Patient, PatientIdentifier, Visit
@@ -25,11 +25,18 @@ def register(
     """Return the patient that `said` is about, created or updated; or the hold that says why it cannot be told.
 
     Args:
-        said: What the message says; at least one identifier.
+        said: What the message says; a placeholder (`UNKNOWN`, all zeros) is no identifier.
         hits: The patients that any of its identifiers leads to, each once.
         change: Where the decision is written.
         registrar: Whether the source may change demographics (ADT) or only fill gaps (orders).
     """
+    if all(is_placeholder(fact.value) for fact in said.identifiers):
+        return change.hold(
+            "patient_id_missing",
+            Danger.RED,
+            "the message names no patient: its patient ID is a placeholder (rule A12)",
+            {"rule": "A12"},
+        )
     if len(hits) > 1:
         return change.hold(
             "identifiers_of_several_patients",
@@ -44,12 +51,11 @@ def register(
     if not registrar and not known.patient.identity_unknown:
         judgement = judge_same_id(_claimed(said), known.patient)
         if judgement.verdict is Verdict.HOLD:
-            evidence = judgement.comparison.as_evidence if judgement.comparison else {}
             return change.hold(
                 "patient_conflict",
                 Danger.RED,
                 f"{judgement.reason} (rule {judgement.case})",
-                {"rule": judgement.case, **evidence},
+                {"rule": judgement.case, **judgement.comparison.as_evidence},
                 patient_id=known.patient.id,
             )
         if judgement.verdict is Verdict.SAME_WITH_NOTE:
@@ -114,7 +120,7 @@ def _add_identifiers(
     has_primary = any(identifier.is_primary for identifier in known)
     added: list[PatientIdentifier] = []
     for fact in said.identifiers:
-        if (fact.value, fact.issuer) in there:
+        if (fact.value, fact.issuer) in there or is_placeholder(fact.value):
             continue
         there.add((fact.value, fact.issuer))
         identifier = PatientIdentifier(
@@ -133,7 +139,10 @@ def _add_identifiers(
 
 
 def note_visit(said: VisitFact | None, known: Visit | None, patient_id: RowId, change: Change) -> Visit | None:
-    """Return the visit that `said` is about, created or updated; None when no visit number was said."""
+    """Return the visit that `said` is about, created or updated; None when no visit number was said.
+
+    A visit of another patient is left as it is, and the sender is told.
+    """
     if said is None or not said.number:
         return known
     if known is None:
@@ -149,9 +158,11 @@ def note_visit(said: VisitFact | None, known: Visit | None, patient_id: RowId, c
         )
         change.create(visit)
         return visit
+    if known.patient_id != patient_id:  # moving a visit is an act of registration (ADT^A44, A45), never a side effect
+        change.notes.append("the visit number is that of another patient's visit, which stays as it was")
+        return known
     visit = replace(
         known,
-        patient_id=patient_id,
         class_code=updated(known.class_code, said.class_code),
         location=updated(known.location, said.location),
         attending=updated(known.attending, said.attending),

@@ -62,10 +62,11 @@ def timestamp(_: Scope, value: Value) -> Value:
 
 
 def date(_: Scope, value: Value) -> Value:
-    """The date of TS, DTM or DT as `YYYY[MM[DD]]`. Refuses what is no date (MAP-203)."""
+    """The date of TS, DTM or DT as `YYYY[MM[DD]]`; a time behind it is not looked at. Refuses what is none (MAP-203)."""
     field = _field(value)
+    text = field.text[:8] if field.text[:8].isdecimal() else field.text
     try:
-        return hl7_timestamp.to_dicom_date(field.text, field.delimiters)
+        return hl7_timestamp.to_dicom_date(text, field.delimiters)
     except InvalidValue as cause:
         raise Refused.invalid("date") from cause
 

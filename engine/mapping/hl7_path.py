@@ -70,9 +70,12 @@ def hl7_path(text: str, *, null_is_empty: bool = False) -> Path:
     else:
         several = segments.every or repetitions.every
         read = _text(pick, field, repetitions, component, subcomponent, null, several=several)
+        raw = _raw(pick, field, repetitions, component, subcomponent, null, several=several)
         if found["segments"] is None and found["repetitions"] is None:
             read = _plain_text(name, field, component or 1, subcomponent or 1, null)
-        raw = _raw(pick, field, repetitions, component, subcomponent, null, several=several)
+            raw = raw if component is not None else _plain_raw(name, field, null)
+        else:
+            read, raw = _unless_absent(name, read), _unless_absent(name, raw)
     return Path(text=text, read=read, read_raw=raw, where=where, label_of=lambda _: label)
 
 
@@ -164,6 +167,30 @@ def _plain_text(name: str, field: int, component: int, subcomponent: int, null: 
         return delimiters.unescape(raw).strip() if escape and escape in raw else raw.strip()
 
     return read
+
+
+def _plain_raw(name: str, field: int, null: Value) -> Read:
+    """Return the reading of a whole field of the first segment."""
+
+    def read(scope: Scope) -> Value:
+        found = scope.segments.get(name)
+        if found is None:
+            return None
+        raw = found[0].field(field)
+        if not raw:
+            return raw
+        return null if raw == _QUOTED_NULL else Raw(raw, scope.delimiters)
+
+    return read
+
+
+def _unless_absent(name: str, read: Read) -> Read:
+    """Return a reading that is spared where the message has no such segment."""
+
+    def checked(scope: Scope) -> Value:
+        return read(scope) if name in scope.segments else None
+
+    return checked
 
 
 def _plain_part(component: int, subcomponent: int) -> Callable[[Scope, str], str | None]:

@@ -110,11 +110,12 @@ def _plain_data(value: Value) -> Value:
 
 def _outgoing(document: MappingDocument) -> Build:
     message_type, version, charset = document.message or "", document.version, document.charset
+    places = {key: hl7_place(key) for key in document.rules}
 
     def build(values: dict[str, Any]) -> Outgoing:
         assignments: list[Assignment] = []
         for key, value in values.items():
-            place = hl7_place(key)
+            place = places[key]
             if place is not None:
                 assignments.extend(_assignments(place, value))
         return Outgoing(message_type=message_type, version=version, charset=charset, assignments=tuple(assignments))

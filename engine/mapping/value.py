@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from engine.hl7.delimiter import Delimiters
@@ -15,14 +14,19 @@ Paths read foreign data, so nothing narrower would be true.
 """
 
 
-@dataclass(frozen=True, slots=True)
 class Raw:
-    """Text of an HL7 field as it stands, for functions that read a data type with parts of its own."""
+    """Text of an HL7 field as it stands, for functions that read a data type with parts of its own.
 
-    text: str
-    delimiters: Delimiters
-    is_component: bool = False
-    """Its parts are subcomponents (`&`); otherwise repetitions, components and subcomponents."""
+    A plain class: one is made for every such function call, and a frozen dataclass costs three times as much.
+    """
+
+    __slots__ = ("delimiters", "is_component", "text")
+
+    def __init__(self, text: str, delimiters: Delimiters, is_component: bool = False) -> None:
+        self.text = text
+        self.delimiters = delimiters
+        self.is_component = is_component
+        """Its parts are subcomponents (`&`); otherwise repetitions, components and subcomponents."""
 
 
 def has_value(value: Value) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import io
+import os
 import threading
 import zlib
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ import pytest
 
 from engine.archive.ingest import Ingest
 from engine.archive.part10 import file_head, read_head
-from engine.blobs.errors import OutOfSpace
+from engine.blobs.errors import OutOfSpace, WriteFailed
 from engine.blobs.folder import FolderStore
 from engine.core.errors import EngineError, PeerError
 from engine.core.ids import BlobKey
@@ -235,6 +237,19 @@ async def test_what_the_records_refuse_is_refused(ingest: Ingest, records: Recor
     assert refused.value.code == "DCM-114"
 
 
+async def test_a_refusing_disk_leaves_nothing(ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EIO, "refused by the test")
+
+    receiving = ingest.begin(sop_class=CT, sop_uid="1.2.3.1", transfer_syntax=EXPLICIT_LITTLE, peer=Modality())
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", refuse)
+        with pytest.raises(WriteFailed):
+            receiving.write(bytes(2_000_000))  # more than is kept in memory
+
+    assert leftovers(tmp_path) == []
+
+
 async def test_a_cut_association_leaves_nothing(ingest: Ingest, tmp_path: Path) -> None:
     receiving = ingest.begin(sop_class=CT, sop_uid="1.2.3.1", transfer_syntax=EXPLICIT_LITTLE, peer=Modality())
     receiving.write(data_set()[:500])
@@ -283,6 +298,28 @@ async def test_headers_longer_than_usual_are_read_to_their_end(ingest: Ingest, r
     (fact,) = records.facts
     assert len(fact.request_attributes) == 2
     assert fact.pixel_digest == hashlib.sha256(PIXELS).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("elements", "has_pixels"),
+    [
+        ([(0x7FE00001, "OV", bytes(8)), (0x7FE00010, "OW", PIXELS)], True),  # extended offset table first
+        ([(0x7FE00008, "OF", PIXELS)], True),
+        ([(0x7FE00009, "OD", PIXELS)], True),
+        ([(0x7FE10010, "LO", b"TEST"), (0x7FE00010, "OW", PIXELS)], False),  # out of order
+        ([(0x7FE00010, "OW", b"")], False),
+        ([], False),
+    ],
+)
+async def test_which_value_counts_as_pixels(
+    ingest: Ingest, records: Records, elements: list[tuple[int, str, bytes]], has_pixels: bool
+) -> None:
+    encoder = Encoder(EXPLICIT_LITTLE)
+    tail = b"".join(encoder.header(tag, vr, len(value)) + value for tag, vr, value in elements)
+
+    await store(ingest, encode(TREE, EXPLICIT_LITTLE) + tail)
+
+    assert records.facts[0].pixel_digest == (hashlib.sha256(PIXELS).hexdigest() if has_pixels else "")
 
 
 DEFLATED = "1.2.840.10008.1.2.1.99"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
 import stat
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.blobs import flush
 from engine.blobs.errors import DamagedBlob, MissingBlob, OutOfSpace, WriteFailed
 from engine.blobs.folder import FolderStore
 from engine.blobs.store import BlobStore
@@ -120,7 +123,7 @@ def test_a_restart_finds_what_was_committed_and_nothing_else(reopen: Callable[[]
     before = reopen()
     kept, orphan = before.put(b"kept"), before.put(b"orphan")
     torn = before.begin()
-    torn.write(b"half an obj")  # the process dies here
+    torn.write(b"half an obj" * 200_000)  # the process dies here
 
     after = reopen()
     swept = after.sweep(lambda key: key == kept)
@@ -128,7 +131,7 @@ def test_a_restart_finds_what_was_committed_and_nothing_else(reopen: Callable[[]
     assert (swept.unfinished, swept.orphans) == (1, 1)
     assert after.read(kept) == b"kept"
     assert not after.has(orphan)
-    assert not after.has(key_of(b"half an obj"))
+    assert not after.has(key_of(b"half an obj" * 200_000))
     assert after.sweep(lambda key: key == kept) == type(swept)()
     torn.discard()
 
@@ -137,7 +140,7 @@ def test_a_sweep_leaves_what_arrives_meanwhile(reopen: Callable[[], BlobStore]) 
     old = reopen().put(b"arrives again")
     store = reopen()
     writer = store.begin()
-    writer.write(b"open")
+    writer.write(b"open" * 500_000)
     fresh = store.put(b"fresh")
 
     def known(key: BlobKey) -> bool:
@@ -150,7 +153,7 @@ def test_a_sweep_leaves_what_arrives_meanwhile(reopen: Callable[[], BlobStore]) 
     assert (swept.unfinished, swept.orphans) == (0, 0)
     assert store.read(old) == b"arrives again"
     assert store.read(fresh) == b"fresh"
-    assert store.read(writer.commit()[0]) == b"open"
+    assert store.read(writer.commit()[0]) == b"open" * 500_000
 
 
 # What follows looks behind the folder store's door.
@@ -248,6 +251,38 @@ def test_a_refused_write_leaves_no_file(folder: FolderStore, tmp_path: Path, mon
 
     assert list((tmp_path / "blobs" / "tmp").iterdir()) == []
     assert folder.sweep(unknown).unfinished == 0
+
+
+def test_a_disk_that_cannot_be_read_is_not_a_damaged_object(
+    folder: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = folder.put(b"x")
+    with monkeypatch.context() as disk:
+        disk.setattr(hashlib, "file_digest", refuse(errno.EIO))
+        with pytest.raises(OSError, match="refused by the test"):
+            folder.open(key)
+
+    assert folder.read(key) == b"x"
+
+
+def test_an_object_may_go_while_a_sweep_looks_at_it(tmp_path: Path) -> None:
+    key = FolderStore(tmp_path, LIMITS).put(b"x")
+    folder = FolderStore(tmp_path, LIMITS)
+
+    def known(_: BlobKey) -> bool:
+        folder.path(key).unlink()
+        return False
+
+    assert folder.sweep(known).orphans == 0
+
+
+def test_without_early_write_out_objects_are_stored_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as machine:
+        machine.setattr(sys, "platform", "other")
+        assert flush.find() is None
+    with monkeypatch.context() as machine:
+        machine.setattr(ctypes, "CDLL", lambda _: object())
+        assert flush.find() is None
 
 
 def test_large_objects_are_written_out_early(folder: FolderStore) -> None:

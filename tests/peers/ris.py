@@ -17,6 +17,8 @@ class Ris:
 
     answers: list[str] = field(default_factory=list)
     received: list[bytes] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    """Codes of table 0357 that go with negative answers, used up one by one."""
     port: int = 0
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -61,6 +63,8 @@ class Ris:
                     control_id = Message.parse(body).control_id
                     head = f"MSH|^~\\&|RIS|RAD|ISTHMUS|RAD|20261121||ACK|R{len(self.received)}|P|2.5.1"
                     text = f"{head}\rMSA|{answer}|{control_id}\r"
+                    if answer not in ("AA", "CA") and self.errors:
+                        text += f"ERR|||{self.errors.pop(0)}|E\r"
                     writer.write(b"\x0b" + text.encode() + b"\x1c\r")
                     await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

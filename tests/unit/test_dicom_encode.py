@@ -70,6 +70,12 @@ def test_without_a_character_set_foreign_text_is_utf8() -> None:
     assert b"ISO_IR 192" in encode({"PatientName": "MÜLLER"}, EXPLICIT_LITTLE)
 
 
+def test_codes_have_no_character_set() -> None:
+    raw = encode({"Modality": "CÄT", "PatientName": "Ä"}, EXPLICIT_LITTLE)
+
+    assert tree_of(scan(raw, EXPLICIT_LITTLE)) == {"Modality": "C?T", "PatientName": "Ä"}
+
+
 def test_a_value_too_long_for_its_vr_is_written_as_unknown() -> None:
     raw = encode({"RequestedProcedureComments": "x" * 70_000}, EXPLICIT_LITTLE)
 

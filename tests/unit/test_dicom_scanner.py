@@ -158,6 +158,7 @@ def test_a_cut_data_set_is_refused(length: int) -> None:
         undefined(REQUEST, "SQ", open_item(STEP))[:-16],
         explicit(REQUEST, "SQ", item(STEP + b"\0\0")),
         explicit(REQUEST, "SQ", STEP),
+        explicit(REQUEST, "SQ", item(STEP)[:-2]),
         ITEM_END[:4] + b"\0\0\0\0" + ITEM,
         SEQUENCE_END + ID,
         item(STEP),

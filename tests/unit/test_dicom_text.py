@@ -61,6 +61,7 @@ def test_the_standards_examples_are_written(sets: tuple[str, ...], raw: bytes, t
         ("ISO 2022 IR 6\\ISO 2022 IR 101\\ISO 2022 IR 87", "Łódź 山田 Łódź^x"),
         ("\\ISO 2022 IR 87\\ISO 2022 IR 159", "山田丂"),
         ("GBK", "王小东"),
+        ("ISO 2022 IR 149", "洪^吉洞"),
     ],
 )
 def test_text_survives_there_and_back(name: str, text: str) -> None:
@@ -74,7 +75,15 @@ def test_text_survives_there_and_back(name: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("", "ü"), ("ISO_IR 6", "ü"), ("ISO_IR 100", "Ł"), ("ISO_IR 13", "山"), ("ISO 2022 IR 6\\ISO 2022 IR 87", "ü")],
+    [
+        ("", "ü"),
+        ("ISO_IR 6", "ü"),
+        ("ISO_IR 100", "Ł"),
+        ("ISO_IR 13", "山"),
+        ("ISO_IR 13", "¥"),
+        ("ISO 2022 IR 13\\ISO 2022 IR 87", "¥"),
+        ("ISO 2022 IR 6\\ISO 2022 IR 87", "ü"),
+    ],
 )
 def test_what_does_not_fit_is_said(name: str, text: str) -> None:
     assert encode_text(text, character_sets(name)) is None

@@ -211,6 +211,13 @@ def test_an_unsupported_sequence_with_values_is_told() -> None:
     assert response(asked)[0] == PENDING_WITH_UNSUPPORTED_KEYS
 
 
+def test_a_supported_key_inside_an_unsupported_sequence_is_not_matched() -> None:
+    asked = request({"OtherPatientIDsSequence": [{"PatientID": "0815", "ReferencedStudySequence": [{}]}]})
+
+    assert asked.matches(ITEM)
+    assert asked.unsupported == ("OtherPatientIDsSequence",)
+
+
 def test_private_and_group_length_elements_do_not_disturb() -> None:
     encoder = Encoder(EXPLICIT_LITTLE)
     raw = (

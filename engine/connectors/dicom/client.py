@@ -18,7 +18,7 @@ from engine.connectors.dicom.requestor import RequestorConnection, Response
 from engine.core.limits import DEFAULT_LIMITS, Limits
 from engine.dicom import command as dimse
 from engine.dicom.command import MEDIUM_PRIORITY, NO_DATA_SET, Command, Operation, Value
-from engine.dicom.errors import AssociationAborted, AssociationError, AssociationRejected, NoAnswer
+from engine.dicom.errors import AssociationAborted, AssociationError, AssociationRejected, NoAnswer, Unreachable
 from engine.dicom.implementation import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from engine.dicom.negotiation import ACCEPTED
 from engine.dicom.pdu import (
@@ -89,7 +89,8 @@ class DicomClient:
         Raises:
             AssociationRejected: NET-113, for good.
             AssociationRejectedForNow: NET-112.
-            AssociationAborted: NET-114, also when nobody listens.
+            Unreachable: NET-112.
+            AssociationAborted: NET-114.
             NoAnswer: NET-111.
         """
         request = AssociateRequest(
@@ -284,7 +285,7 @@ async def _connected(
     except TimeoutError as cause:
         raise NoAnswer(limits.association_request_s) from cause
     except OSError as cause:
-        raise AssociationAborted("cannot connect") from cause
+        raise Unreachable("cannot connect") from cause
     return connection
 
 

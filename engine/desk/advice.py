@@ -1,0 +1,62 @@
+"""What a person can do about a hold, in a sentence or two.
+
+The engine looks at held studies again whenever an order or a patient becomes known or changes, so most advice is to
+mend the cause where it arose. Source: spec/reconcile.md sections 5.1 and 9.
+"""
+
+from __future__ import annotations
+
+from engine.records.state import Danger
+
+_ADVICE = {
+    "patient_conflict": "Compare both descriptions. If it is the same person, correct the wrong one where it is kept "
+    "(registration, or at the modality); the next message or image is then looked at again.",
+    "identifiers_of_several_patients": "Ask registration which of these patients is meant, and have them merge the "
+    "records or correct the identifiers.",
+    "order_of_another_patient": "Ask the sender of the order whether it reused an order number or sent the wrong "
+    "patient. The order that was here first is unchanged.",
+    "numbers_of_several_orders": "Ask the sender which order is meant; its placer, filler and accession number lead to "
+    "different ones. Nothing was changed.",
+    "uid_of_another_patient": "Do not read these images under either patient yet. Probably the wrong worklist entry "
+    "was chosen: check with the department that acquired them, then send them again under the right patient.",
+    "accession_of_another_patient": "Do not read these images under either patient yet. Check with the department that "
+    "acquired them whether the wrong worklist entry was chosen, then send them again under the right patient.",
+    "uid_shared_by_unrelated_orders": "The ordering system gave one Study Instance UID to two orders. Have it send the "
+    "second order with a UID of its own, or without one.",
+    "patient_id_of_several_issuers": "Several hospitals use this patient ID. Set `default_issuer` for the listener "
+    "that the images came to, or the Issuer of Patient ID at the modality.",
+    "patient_id_missing": "The modality sent no patient ID. Correct it there and send the images again.",
+    "patient_id_differs_from_order": "Compare the patient of the images with the patient of the order. If it is the "
+    "same person, register the images' ID for that patient, or correct it at the modality and send again.",
+    "uid_and_accession_of_different_orders": "Ask the department which of the two examinations was done, and correct "
+    "the images at the modality.",
+    "several_procedures_fit": "Ask the department which procedure was done. Choosing the worklist entry at the "
+    "modality instead of typing avoids this.",
+    "order_cancelled": "Images exist for an order that was cancelled. If the examination was done, have the order "
+    "placed again; if not, reject the images.",
+    "modality_differs_from_order": "Check whether the accession number was typed by hand at the wrong examination, or "
+    "whether the order names the wrong modality.",
+    "accession_recycled": "The ordering system seems to use its accession numbers again. Check whether these images "
+    "belong to a new order that has not arrived yet.",
+    "internally_inconsistent": "Images of different examinations were sent under one Study Instance UID. Check at the "
+    "modality which ones do not belong there before anybody reads the study.",
+    "instance_header_differs": "The first copy stays in use. Check whether the second one is a correction that should "
+    "have a new SOP Instance UID.",
+    "uid_collision": "Two different images have one SOP Instance UID. The first is in use, the second is kept aside: "
+    "have the sender's software checked.",
+    "step_incomplete": "Add the procedure code to mappings/tables/procedures.csv with a modality and a station group, "
+    "or have the sender say what is missing; then send the order again.",
+    "notice_not_made": "The named route or its mapping failed. Mend it, then replay.",
+}
+_BY_DANGER = {
+    Danger.RED: "This may be the wrong patient. Compare both sides before anybody uses the images or the order.",
+    Danger.AMBER: "This may be the wrong procedure. Decide with the department that did the examination.",
+    Danger.YELLOW: "Nothing is stopped. Have the cause mended when there is time.",
+}
+
+
+def advice_for(code: str, danger: Danger) -> str:
+    """Return what to do about a hold."""
+    if code.startswith("order_") and "_after_" in code:
+        return "The order has gone too far for this by itself. Decide with the department, then change the order there."
+    return _ADVICE.get(code, _BY_DANGER[danger])
