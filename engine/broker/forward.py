@@ -9,6 +9,7 @@ from engine.config.route import Route
 from engine.config.site import Site
 from engine.core.ids import RowId
 from engine.hl7.message import Message
+from engine.mapping.mapping import Source
 from engine.mapping.outgoing import Outgoing
 from engine.mapping.result import Result
 from engine.store import outbox
@@ -23,17 +24,24 @@ def forward(
     results: Sequence[Result],
     site: Site,
     wake: Callable[[str], None],
+    *,
+    source: Source | None = None,
 ) -> None:
-    """Write the deliveries of a message route; nothing for a route without `to:`."""
+    """Write the deliveries of a message route; nothing for a route without `to:`.
+
+    `source` is what the route read; None reads `body` as an HL7 message. Only that can be sent on as it came.
+    """
     if not route.destinations:
         return
-    message = Message.parse(body)
+    message: Source = Message.parse(body) if source is None else source
     context = site.context()
     made: list[Outgoing | None] = [result.fact for result in results if isinstance(result.fact, Outgoing)]
     for destination in route.destinations:
         for outgoing in made or [None]:
             row = unit.new_id()
-            control_id = f"ISTHMUS{row:010d}" if outgoing else message.control_id
+            control_id = f"ISTHMUS{row:010d}"
+            if outgoing is None and isinstance(message, Message):
+                control_id = message.control_id
             give_up = destination.retry.give_up_after_s
             outbox.post(
                 unit,

@@ -91,4 +91,3 @@ def _without_nothing(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nothing(one) for one in value]
     return value
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -131,15 +131,23 @@ def _unknown_key(model: type[BaseModel], path: KeyPath) -> str:
 
 def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
     """Return the model that describes the section at a path."""
-    here: type[BaseModel] | None = model
     annotation: Any = model
     for part in path:
-        if isinstance(part, str) and here is not None:
-            fields = here.model_fields
-            found = next((info for name, info in fields.items() if part in (name, info.alias)), None)
-            annotation = None if found is None else found.annotation
-        here = _model_in(annotation)
-    return here
+        annotation = _inside(annotation, part)
+    return _model_in(annotation)
+
+
+def _inside(annotation: Any, part: str | int) -> Any:
+    """Return the type of what stands at one key or position of a type; None when it has none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields.items()
+        return next((info.annotation for name, info in fields if part == (info.alias or name)), None)
+    arguments = get_args(annotation)
+    if get_origin(annotation) is dict and isinstance(part, str):
+        return arguments[1]
+    if get_origin(annotation) is tuple and isinstance(part, int):
+        return arguments[0]
+    return next((found for one in arguments if (found := _inside(one, part)) is not None), None)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -92,7 +92,7 @@ def story_of(of: OrderFile) -> list[Entry]:
     """Return what happened to an order, the oldest first."""
     messages = {message.id: message for message in of.messages}
     studies = {study.id: study for study in of.studies}
-    holds = [hold for hold in of.holds]
+    holds = list(of.holds)
     entries = [_entry(event, messages, studies, holds) for event in of.events]
     entries.extend(_told(notice) for notice in of.notices)
     return sorted(entries, key=lambda entry: entry.at)

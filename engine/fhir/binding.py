@@ -11,68 +11,77 @@ from typing import Any, Final
 
 from engine.fhir.errors import Issue
 
-ORDER_STATUSES: Final = frozenset("draft active on-hold revoked completed entered-in-error unknown".split())
+ORDER_STATUSES: Final = frozenset(["draft", "active", "on-hold", "revoked", "completed", "entered-in-error", "unknown"])
 _INTENTS = frozenset(
-    "proposal plan directive order original-order reflex-order filler-order instance-order option".split()
+    [
+        "proposal",
+        "plan",
+        "directive",
+        "order",
+        "original-order",
+        "reflex-order",
+        "filler-order",
+        "instance-order",
+        "option",
+    ]
 )
-_GENDERS = frozenset("male female other unknown".split())
-_IDENTIFIER_USES = frozenset("usual official temp secondary old".split())
-_NARRATIVES = frozenset("generated extensions additional empty".split())
+_GENDERS = frozenset(["male", "female", "other", "unknown"])
+_IDENTIFIER_USES = frozenset(["usual", "official", "temp", "secondary", "old"])
+_NARRATIVES = frozenset(["generated", "extensions", "additional", "empty"])
 _EVERYWHERE: dict[str, frozenset[str]] = {"identifier.use": _IDENTIFIER_USES, "text.status": _NARRATIVES}
 
 BINDINGS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "ServiceRequest": {
         "status": ORDER_STATUSES,
         "intent": _INTENTS,
-        "priority": frozenset("routine urgent asap stat".split()),
+        "priority": frozenset(["routine", "urgent", "asap", "stat"]),
         "requisition.use": _IDENTIFIER_USES,
         **_EVERYWHERE,
     },
     "Patient": {
         "gender": _GENDERS,
         "contact.gender": _GENDERS,
-        "name.use": frozenset("usual official temp nickname anonymous old maiden".split()),
-        "telecom.system": frozenset("phone fax email pager url sms other".split()),
-        "telecom.use": frozenset("home work temp old mobile".split()),
-        "address.use": frozenset("home work temp old billing".split()),
-        "address.type": frozenset("postal physical both".split()),
-        "link.type": frozenset("replaced-by replaces refer seealso".split()),
+        "name.use": frozenset(["usual", "official", "temp", "nickname", "anonymous", "old", "maiden"]),
+        "telecom.system": frozenset(["phone", "fax", "email", "pager", "url", "sms", "other"]),
+        "telecom.use": frozenset(["home", "work", "temp", "old", "mobile"]),
+        "address.use": frozenset(["home", "work", "temp", "old", "billing"]),
+        "address.type": frozenset(["postal", "physical", "both"]),
+        "link.type": frozenset(["replaced-by", "replaces", "refer", "seealso"]),
         **_EVERYWHERE,
     },
     "ImagingStudy": {
-        "status": frozenset("registered available cancelled entered-in-error unknown".split()),
+        "status": frozenset(["registered", "available", "cancelled", "entered-in-error", "unknown"]),
         **_EVERYWHERE,
     },
 }
 
-_CLINICIANS = frozenset("Practitioner PractitionerRole Organization".split())
+_CLINICIANS = frozenset(["Practitioner", "PractitionerRole", "Organization"])
 TARGETS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "ServiceRequest": {
-        "subject": frozenset("Patient Group Location Device".split()),
+        "subject": frozenset(["Patient", "Group", "Location", "Device"]),
         "encounter": frozenset({"Encounter"}),
-        "requester": _CLINICIANS | frozenset("Patient RelatedPerson Device".split()),
-        "performer": _CLINICIANS
-        | frozenset("CareTeam HealthcareService Patient Device RelatedPerson".split()),
-        "basedOn": frozenset("CarePlan ServiceRequest MedicationRequest".split()),
+        "requester": _CLINICIANS | frozenset(["Patient", "RelatedPerson", "Device"]),
+        "performer": _CLINICIANS | frozenset(["CareTeam", "HealthcareService", "Patient", "Device", "RelatedPerson"]),
+        "basedOn": frozenset(["CarePlan", "ServiceRequest", "MedicationRequest"]),
         "replaces": frozenset({"ServiceRequest"}),
         "locationReference": frozenset({"Location"}),
         "specimen": frozenset({"Specimen"}),
-        "reasonReference": frozenset("Condition Observation DiagnosticReport DocumentReference".split()),
-        "insurance": frozenset("Coverage ClaimResponse".split()),
+        "reasonReference": frozenset(["Condition", "Observation", "DiagnosticReport", "DocumentReference"]),
+        "insurance": frozenset(["Coverage", "ClaimResponse"]),
         "relevantHistory": frozenset({"Provenance"}),
     },
     "Patient": {
         "generalPractitioner": _CLINICIANS,
         "managingOrganization": frozenset({"Organization"}),
         "contact.organization": frozenset({"Organization"}),
-        "link.other": frozenset("Patient RelatedPerson".split()),
+        "link.other": frozenset(["Patient", "RelatedPerson"]),
     },
     "ImagingStudy": {
-        "subject": frozenset("Patient Device Group".split()),
+        "subject": frozenset(["Patient", "Device", "Group"]),
         "encounter": frozenset({"Encounter"}),
-        "basedOn": frozenset("CarePlan ServiceRequest Appointment AppointmentResponse Task".split()),
-        "referrer": frozenset("Practitioner PractitionerRole".split()),
-        "interpreter": frozenset("Practitioner PractitionerRole".split()),
+        "basedOn": frozenset(["CarePlan", "ServiceRequest", "Appointment", "AppointmentResponse", "Task"]),
+        "referrer": frozenset(["Practitioner", "PractitionerRole"]),
+        "interpreter": frozenset(["Practitioner", "PractitionerRole"]),
         "endpoint": frozenset({"Endpoint"}),
         "procedureReference": frozenset({"Procedure"}),
         "location": frozenset({"Location"}),
@@ -128,7 +137,9 @@ def _values(here: Any, names: list[str], at: str) -> Iterator[tuple[str, Any]]:
     if not isinstance(here, dict) or names[0] not in here:
         return
     inside, where = here[names[0]], f"{at}.{names[0]}"
-    items = [(f"{where}[{i}]", item) for i, item in enumerate(inside)] if isinstance(inside, list) else [(where, inside)]
+    items = (
+        [(f"{where}[{i}]", item) for i, item in enumerate(inside)] if isinstance(inside, list) else [(where, inside)]
+    )
     for place, item in items:
         if len(names) == 1:
             yield place, item

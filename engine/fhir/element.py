@@ -12,9 +12,7 @@ from typing import Any
 from engine.fhir.system import DCM, DICOM_UID, IDENTIFIER_TYPE, OID
 
 _DATE = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d))?)?", re.ASCII)
-_DATE_TIME = re.compile(
-    r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d+)?)?)?)?([+-]\d\d)?(\d\d)?", re.ASCII
-)
+_DATE_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d+)?)?)?)?([+-]\d\d)?(\d\d)?", re.ASCII)
 
 
 def human_name(name: str) -> dict[str, Any]:

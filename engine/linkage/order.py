@@ -18,7 +18,7 @@ from engine.linkage.step import placed_steps, updated_steps
 from engine.records.explicit import Stated, plain, updated
 from engine.records.fact import OrderFact
 from engine.records.record import Hold, ImagingOrder, OrderIdentifier, Patient, RequestedProcedure, ScheduledStep
-from engine.records.state import Danger, OrderState
+from engine.records.state import Danger, HoldState, OrderState
 
 SH = 16
 """Most characters of a DICOM SH value."""
@@ -32,6 +32,8 @@ class KnownOrder:
     identifiers: tuple[OrderIdentifier, ...] = ()
     procedures: tuple[RequestedProcedure, ...] = ()
     steps: tuple[ScheduledStep, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    """Open holds of an order with an incomplete step."""
 
     def steps_of(self, procedure_id: RowId) -> tuple[ScheduledStep, ...]:
         """Return the steps of one of its procedures."""
@@ -264,6 +266,7 @@ def _update(
     new_procedure = updated_procedure(said, procedure, change)
     old_steps = known.steps_of(procedure.id)
     steps = updated_steps(said, order, new_procedure, old_steps, policy, change)
+    _release_holds(known, steps, change)
     if order != old:
         change.alter(order)
     if order != old or added or new_procedure != procedure or steps != old_steps:
@@ -275,6 +278,16 @@ def _update(
         procedures=tuple(new_procedure if each.id == procedure.id else each for each in known.procedures),
         steps=(*(step for step in known.steps if step.procedure_id != procedure.id), *steps),
     )
+
+
+def _release_holds(known: KnownOrder, steps: Sequence[ScheduledStep], change: Change) -> None:
+    """Resolve what held a step back that lacks nothing any more."""
+    complete = {step.id for step in steps if not step.missing}
+    for hold in known.holds:
+        if hold.step_id in complete:
+            resolved = replace(hold, state=HoldState.RESOLVED, resolved_at=change.act.now, resolution="completed")
+            change.alter(resolved)
+            change.event("hold.resolved", "the step is complete now", order_id=known.order.id, step_id=hold.step_id)
 
 
 def _visit(said: OrderFact, name: str) -> Stated:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 
 from engine.dicom.uid import derived_uid
 from engine.linkage.change import Change
@@ -17,6 +18,7 @@ from engine.records.record import ImagingOrder, RequestedProcedure
 from engine.records.state import OrderState
 
 _SH = 16
+_NOT_BEGUN = frozenset({OrderState.PLACED, OrderState.SCHEDULED, OrderState.HELD})
 
 
 def find_procedure(
@@ -53,14 +55,17 @@ def placed_procedure(
     said: OrderFact, order: ImagingOrder, siblings: Sequence[RequestedProcedure], policy: OrderPolicy, change: Change
 ) -> RequestedProcedure:
     """Return a new procedure of `order`, written to `change`, with the numbers it lacks made by rule."""
-    rp_id = plain(said.rp_id) or _made_rp_id(order, len(siblings) + 1)
+    position = _free_position(order, siblings)
+    rp_id = plain(said.rp_id) or _made_rp_id(order, position)
     given_uid = plain(said.study_uid)
     entry = policy.code(policy.sender, plain(said.code_system), plain(said.code))
     procedure = RequestedProcedure(
         id=change.act.new_id(),
         order_id=order.id,
         rp_id=rp_id,
-        study_uid=given_uid or derived_uid(order.accession_issuer, order.accession_number, rp_id),
+        # from what was said alone: an ID made of a row id would give another UID after a rebuild
+        study_uid=given_uid
+        or derived_uid(order.accession_issuer, order.accession_number, plain(said.rp_id) or f"-{position}"),
         study_uid_derived=not given_uid,
         state=OrderState.SCHEDULED,
         code=plain(said.code),
@@ -73,18 +78,29 @@ def placed_procedure(
     return procedure
 
 
+def _free_position(order: ImagingOrder, siblings: Sequence[RequestedProcedure]) -> int:
+    taken = {sibling.rp_id for sibling in siblings}
+    return next(number for number in count(len(siblings) + 1) if _made_rp_id(order, number) not in taken)
+
+
 def _made_rp_id(order: ImagingOrder, position: int) -> str:
     made = f"{order.accession_number}-{position}"
     return made if len(made) <= _SH else f"RP{order.id:08d}{position:02d}"
 
 
 def updated_procedure(said: OrderFact, old: RequestedProcedure, change: Change) -> RequestedProcedure:
-    """Return a procedure after a change message; its ID stays, a derived Study UID gives way to a stated one."""
-    stated = plain(said.study_uid)
+    """Return a procedure after a change message; its ID stays, a derived Study UID gives way to a stated one.
+
+    Once images can exist under a Study UID it stays, and the sender is told.
+    """
+    stated = plain(said.study_uid) or old.study_uid
+    if stated != old.study_uid and old.state not in _NOT_BEGUN:
+        change.notes.append("the Study Instance UID stays as it was: the acquisition has begun")
+        stated = old.study_uid
     new = replace(
         old,
-        study_uid=stated or old.study_uid,
-        study_uid_derived=old.study_uid_derived and not stated,
+        study_uid=stated,
+        study_uid_derived=old.study_uid_derived and stated == old.study_uid and not _confirms(said, old),
         code=updated(old.code, said.code),
         code_system=updated(old.code_system, said.code_system),
         description=updated(old.description, said.description),

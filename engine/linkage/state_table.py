@@ -27,6 +27,9 @@ class OrderAction(StrEnum):
     RELEASE = "release"
 
 
+ANY = "*"
+"""In place of ORC-5: whatever the status."""
+
 CONTROL: dict[tuple[str, str], OrderAction] = {
     ("NW", ""): OrderAction.PLACE,
     ("NW", "SC"): OrderAction.PLACE,
@@ -41,6 +44,7 @@ CONTROL: dict[tuple[str, str], OrderAction] = {
     ("XX", "IP"): OrderAction.UPDATE,
     ("XX", "CM"): OrderAction.COMPLETE,
     ("SC", "IP"): OrderAction.START,
+    ("SC", "A"): OrderAction.START,
     ("SC", "CM"): OrderAction.COMPLETE,
     ("CA", ""): OrderAction.CANCEL,
     ("CA", "CA"): OrderAction.CANCEL,
@@ -55,11 +59,8 @@ CONTROL: dict[tuple[str, str], OrderAction] = {
     ("HD", "HD"): OrderAction.HOLD,
     ("OH", ""): OrderAction.HOLD,
     ("OH", "HD"): OrderAction.HOLD,
-    ("RL", ""): OrderAction.RELEASE,
-    ("RL", "SC"): OrderAction.RELEASE,
-    ("RL", "IP"): OrderAction.RELEASE,
-    ("OE", ""): OrderAction.RELEASE,
-    ("OE", "SC"): OrderAction.RELEASE,
+    ("RL", ANY): OrderAction.RELEASE,
+    ("OE", ANY): OrderAction.RELEASE,
 }
 """(ORC-1, ORC-5) → action; what is not here is answered AE 103 and changes nothing."""
 
@@ -72,11 +73,13 @@ ORDER_TRANSITIONS: dict[tuple[OrderState, OrderAction], OrderState] = {
     (S.ACQUIRED, OrderAction.START): S.ACQUIRED,
     (S.REPORTED, OrderAction.START): S.REPORTED,
     (S.COMPLETED, OrderAction.START): S.COMPLETED,
+    (S.DISCONTINUED, OrderAction.START): S.DISCONTINUED,
     (S.IN_PROGRESS, OrderAction.ACQUIRE): S.ACQUIRED,
     (S.ACQUIRED, OrderAction.ACQUIRE): S.ACQUIRED,
     (S.SCHEDULED, OrderAction.ACQUIRE): S.ACQUIRED,
     (S.REPORTED, OrderAction.ACQUIRE): S.REPORTED,
     (S.COMPLETED, OrderAction.ACQUIRE): S.COMPLETED,
+    (S.DISCONTINUED, OrderAction.ACQUIRE): S.DISCONTINUED,
     (S.PLACED, OrderAction.CANCEL): S.CANCELLED,
     (S.SCHEDULED, OrderAction.CANCEL): S.CANCELLED,
     (S.HELD, OrderAction.CANCEL): S.CANCELLED,

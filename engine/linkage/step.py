@@ -5,22 +5,26 @@ Source: spec/worklist.md sections 2.1, 3 and 7.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from engine.dicom.uid import is_uid
 from engine.linkage.change import Change
 from engine.linkage.policy import OrderPolicy
-from engine.records.explicit import plain, updated
+from engine.records.explicit import NULL, plain, updated
 from engine.records.fact import OrderFact, StepFact
 from engine.records.record import ImagingOrder, RequestedProcedure, ScheduledStep
 from engine.records.state import Danger, StepState
 
 _SH = 16
 _AE = 16
+_DT = re.compile(r"(?P<day>\d{8})(?P<time>(?:\d\d){0,3})(?:\.\d+)?(?P<offset>[+-]\d{4})?")
 _ACQUIRED = frozenset(
     {
         StepState.STARTED,
+        StepState.DEPARTED,
         StepState.COMPLETED,
         StepState.DISCONTINUED,
         StepState.CANCELLED,
@@ -58,7 +62,7 @@ def placed_steps(
     steps = []
     for position, fact in enumerate(facts, 1):
         sps_id = plain(fact.sps_id) or _made_sps_id(procedure, position, len(facts))
-        steps.append(_new_step(fact, said, sps_id, order, procedure, policy, change))
+        steps.append(_new_step(fact, sps_id, order, procedure, policy, change))
     return tuple(steps)
 
 
@@ -69,19 +73,37 @@ def updated_steps(
     old: Sequence[ScheduledStep],
     policy: OrderPolicy,
     change: Change,
+    *,
+    recoded: bool = False,
 ) -> tuple[ScheduledStep, ...]:
-    """Return the steps of a procedure after a change message, in the order they had; unknown ones are added."""
+    """Return the steps of a procedure after a change message, in the order they had; unknown ones are added.
+
+    Args:
+        said: The message.
+        order: As the message leaves it.
+        procedure: As the message leaves it.
+        old: Its steps before.
+        policy: The site's maps.
+        change: Where the decision is written.
+        recoded: Whether the message changed the procedure's code, so that the code map is asked again.
+    """
     by_id = {step.sps_id: step for step in old}
     after = {step.id: step for step in old}
     facts = step_facts(said)
     for position, fact in enumerate(facts, 1):
-        stated = plain(fact.sps_id)
-        known = by_id.get(stated) if stated else (old[0] if len(old) == len(facts) == 1 else None)
-        known = known or (by_id.get(_made_sps_id(procedure, position, len(facts))) if not stated else None)
+        sps_id = plain(fact.sps_id) or _made_sps_id(procedure, position, len(facts))
+        known = by_id.get(sps_id)
+        if not plain(fact.sps_id) and len(facts) == 1 and len(old) == 1:
+            known = old[0]
+        elif not plain(fact.sps_id) and len(facts) < len(old):
+            if fact != StepFact():
+                change.notes.append(f"not applied to the {len(old)} steps: the message does not say which one it means")
+            continue
         if known is None:
-            step = _new_step(fact, said, stated or f"{position}", order, procedure, policy, change)
+            step = _new_step(fact, sps_id, order, procedure, policy, change)
+            by_id[sps_id] = step
         else:
-            step = _changed_step(fact, said, known, order, policy, change)
+            step = _changed_step(fact, known, order, procedure, policy, change, recoded=recoded)
         after[step.id] = step
     return tuple(after.values())
 
@@ -95,7 +117,6 @@ def _made_sps_id(procedure: RequestedProcedure, position: int, of: int) -> str:
 
 def _new_step(
     fact: StepFact,
-    said: OrderFact,
     sps_id: str,
     order: ImagingOrder,
     procedure: RequestedProcedure,
@@ -122,14 +143,21 @@ def _new_step(
         station_aes=_titles(plain(fact.station_ae)),
         cause_id=act.cause_id,
     )
-    step = settled(step, said, order, policy)
+    step = settled(step, order, procedure, policy)
     change.create(step)
     _hold_if_incomplete(step, order, change)
     return step
 
 
 def _changed_step(
-    fact: StepFact, said: OrderFact, old: ScheduledStep, order: ImagingOrder, policy: OrderPolicy, change: Change
+    fact: StepFact,
+    old: ScheduledStep,
+    order: ImagingOrder,
+    procedure: RequestedProcedure,
+    policy: OrderPolicy,
+    change: Change,
+    *,
+    recoded: bool,
 ) -> ScheduledStep:
     new = replace(
         old,
@@ -137,20 +165,13 @@ def _changed_step(
         location=updated(old.location, fact.location),
         performing_physician=updated(old.performing_physician, fact.performing_physician),
     )
-    if old.state not in _ACQUIRED:  # once started, what governs the acquisition stays as the modality saw it
-        start = local_start(plain(fact.start), policy)
-        new = replace(
-            new,
-            modality=updated(old.modality, fact.modality),
-            station_aes=_titles(plain(fact.station_ae)) or _kept_titles(fact, old),
-            station_name=updated(old.station_name, fact.station_name),
-            start=start or old.start,
-            start_assumed=old.start_assumed and not start,
-            protocol_code=updated(old.protocol_code, fact.protocol_code),
-            protocol_system=updated(old.protocol_system, fact.protocol_system),
-            protocol_text=updated(old.protocol_text, fact.protocol_text),
-        )
-        new = settled(new, said, order, policy)
+    rescheduled = _rescheduled(fact, new, policy)
+    if old.state not in _ACQUIRED:
+        if recoded:
+            rescheduled = _recoded(fact, rescheduled, procedure, policy)
+        new = settled(rescheduled, order, procedure, policy)
+    elif rescheduled != new:
+        change.notes.append(f"not applied: the step is {old.state}; modality, station, time and protocol stay")
     if new != old:
         change.alter(new)
         if new.missing and new.missing != old.missing:
@@ -158,36 +179,76 @@ def _changed_step(
     return new
 
 
+def _rescheduled(fact: StepFact, old: ScheduledStep, policy: OrderPolicy) -> ScheduledStep:
+    """Return a step with what governs the acquisition; from its start on that stays as the modality saw it."""
+    start = local_start(plain(fact.start), policy)
+    return replace(
+        old,
+        modality=updated(old.modality, fact.modality),
+        station_aes=_titles(plain(fact.station_ae)) or _kept_titles(fact, old),
+        station_name=updated(old.station_name, fact.station_name),
+        start=start or old.start,
+        start_assumed=old.start_assumed and not start,
+        protocol_code=updated(old.protocol_code, fact.protocol_code),
+        protocol_system=updated(old.protocol_system, fact.protocol_system),
+        protocol_text=updated(old.protocol_text, fact.protocol_text),
+    )
+
+
 def _kept_titles(fact: StepFact, old: ScheduledStep) -> tuple[str, ...]:
-    """Keep the stations, unless the modality changed: then they are looked up again."""
-    return old.station_aes if plain(fact.modality) in ("", old.modality) else ()
+    """Keep the stations, unless they are erased or the modality changed: then they are looked up again."""
+    kept = fact.station_ae is not NULL and plain(fact.modality) in ("", old.modality)
+    return old.station_aes if kept else ()
 
 
-def settled(step: ScheduledStep, said: OrderFact, order: ImagingOrder, policy: OrderPolicy) -> ScheduledStep:
+def _recoded(fact: StepFact, step: ScheduledStep, procedure: RequestedProcedure, policy: OrderPolicy) -> ScheduledStep:
+    """Return a step whose procedure has another code now: what the message leaves open follows the new code."""
+    entry = policy.code(policy.sender, procedure.code_system, procedure.code)
+    if entry is None:
+        return step
+    modality = step.modality if plain(fact.modality) else entry.modality or step.modality
+    stations = step.station_aes if plain(fact.station_ae) else ()
+    return replace(step, modality=modality, station_aes=stations)
+
+
+def settled(
+    step: ScheduledStep, order: ImagingOrder, procedure: RequestedProcedure, policy: OrderPolicy
+) -> ScheduledStep:
     """Return a step with modality and stations from the site's maps where the order is silent, held if it lacks any."""
-    entry = policy.code(policy.sender, plain(said.code_system), plain(said.code)) if said.code else None
+    entry = policy.code(policy.sender, procedure.code_system, procedure.code)
     modality = step.modality or (entry.modality if entry else "")
-    stations = step.station_aes or (entry.station_aes if entry else ()) or policy.stations(modality)
+    from_code = entry.station_aes if entry and entry.modality in ("", modality) else ()
+    stations = step.station_aes or from_code or policy.stations(modality)
     step = replace(step, modality=modality, station_aes=stations)
-    missing = what_is_missing(step, order)
+    missing = what_is_missing(step, order, procedure)
     if missing:
         return replace(step, missing=missing, state=StepState.HELD_INCOMPLETE)
     state = StepState.SCHEDULED if step.state is StepState.HELD_INCOMPLETE else step.state
     return replace(step, missing="", state=state)
 
 
-def what_is_missing(step: ScheduledStep, order: ImagingOrder) -> str:
-    """Return why a step cannot be served to a modality, in words; "" when it can."""
+def what_is_missing(step: ScheduledStep, order: ImagingOrder, procedure: RequestedProcedure) -> str:
+    """Return why a step cannot be served to a modality, in words; "" when it can.
+
+    Source: spec/worklist.md section 3; DICOM PS3.5 section 6.2 for the lengths.
+    """
     if not step.modality:
         return "modality: add the procedure code to mappings/tables/procedures.csv, or send OBR-24"
     if not step.station_aes:
         return f"station: no station group for modality {step.modality}; add one under stations: in isthmus.yaml"
-    if len(order.accession_number) > _SH:
-        return f"accession number of {len(order.accession_number)} characters; DICOM holds {_SH}, it is never cut"
-    if len(step.sps_id) > _SH:
-        return f"scheduled procedure step ID of {len(step.sps_id)} characters; DICOM holds {_SH}"
+    if not (step.description or step.protocol_code or procedure.description or procedure.code):
+        return "description: send OBR-4"
+    for name, identifier in (
+        ("accession number", order.accession_number),
+        ("requested procedure ID", procedure.rp_id),
+        ("scheduled procedure step ID", step.sps_id),
+    ):
+        if len(identifier) > _SH:
+            return f"{name} in a form DICOM can hold: it has {len(identifier)} characters, {_SH} fit, it is never cut"
+    if not is_uid(procedure.study_uid):
+        return "Study Instance UID in a form DICOM can hold: digits and dots, 64 at most"
     if any(len(title) > _AE for title in step.station_aes):
-        return f"station AE title longer than {_AE} characters"
+        return f"station AE title in a form DICOM can hold: {_AE} characters at most"
     return ""
 
 
@@ -209,10 +270,17 @@ def _titles(stated: str) -> tuple[str, ...]:
 
 
 def local_start(stated: str, policy: OrderPolicy) -> str:
-    """Return a DICOM DT in the site's local time, without offset; "" when nothing usable was stated."""
-    sign = max(stated.rfind("+"), stated.rfind("-"))
-    if sign < 8 or len(stated) - sign != 5:
-        return stated
-    digits = stated[:sign].split(".", 1)[0]
-    moment = datetime.strptime(f"{digits:0<14}{stated[sign:]}", "%Y%m%d%H%M%S%z")
-    return moment.astimezone(policy.timezone).strftime("%Y%m%d%H%M%S")[: max(len(digits), 8)]
+    """Return a DICOM DT in the site's local time, without offset or fraction; "" when no day at least was stated.
+
+    A day without a time stays that day whatever its offset. A time without an offset is taken for local.
+    """
+    found = _DT.fullmatch(stated)
+    if found is None:
+        return ""
+    day, time, offset = found["day"], found["time"], found["offset"]
+    if not time or not offset:
+        return day + time
+    time = f"{time:0<6}"
+    second = min(time[4:], "59")  # HL7 and DICOM know second 60, Python's clock does not
+    moment = datetime.strptime(f"{day}{time[:4]}{second}{offset}", "%Y%m%d%H%M%S%z")
+    return moment.astimezone(policy.timezone).strftime("%Y%m%d%H%M%S")

@@ -181,8 +181,8 @@ class _OneMapping:
             text = f"unknown key '{key}' under 'set'; did you mean '{near[0]}'?"
             self._flaw(("set", key), "CFG-104", text, is_key=True)
         else:
-            wanted = "HL7 field that a mapping sets" if target.kind == "hl7v2" else "element"
-            self._flaw(("set", key), "MAP-102", f"'{key}' is not a {wanted} of {target.kind}", is_key=True)
+            wanted = "HL7 field that a mapping sets" if target.kind == "hl7v2" else f"{target.kind.upper()} element"
+            self._flaw(("set", key), "MAP-102", f"'{key}' is not a {wanted}", is_key=True)
 
     def _flaw(self, at: KeyPath, code: str, text: str, *, is_key: bool = False) -> None:
         place = self._document.key_place(at) if is_key else self._document.place(at)

@@ -167,8 +167,7 @@ class _Compiler:
                 _check_event_path(text)
             return data_path(text, aliases=_FHIR_ALIASES if source == "fhir" else None)
         except NotAPath as fault:
-            article = "an" if str(fault)[:1] in "aeioAEIOH" else "a"
-            self._flaw(part.column, "MAP-102", f"'{text}' is not {article} {fault} of {source}")
+            self._flaw(part.column, "MAP-102", f"'{text}' is not a {fault} of {source}")
             return None
 
     def _piped(self, part: Piped, *, raw: bool) -> Compiled:
@@ -229,7 +228,7 @@ def _check_event_path(text: str) -> None:
     root, _, rest = text.partition(".")
     known = EVENT_FIELDS.get(root)
     if known is None or (rest and rest.partition(".")[0].partition("[")[0] not in known):
-        raise NotAPath("element")
+        raise NotAPath("field")
 
 
 def _constant(text: str) -> Path:

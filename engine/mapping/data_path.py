@@ -88,7 +88,7 @@ def _steps(text: str) -> tuple[_Step, ...]:
     while True:
         name = _NAME.match(text, at)
         if name is None:
-            raise NotAPath("element")
+            raise NotAPath("FHIR element")
         at = name.end()
         bracket = _BRACKET.match(text, at)
         steps.append(_step(name.group(), bracket))
@@ -96,7 +96,7 @@ def _steps(text: str) -> tuple[_Step, ...]:
         if at == len(text):
             return tuple(steps)
         if text[at] != ".":
-            raise NotAPath("element")
+            raise NotAPath("FHIR element")
         at += 1
 
 

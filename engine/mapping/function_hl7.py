@@ -62,7 +62,7 @@ def timestamp(_: Scope, value: Value) -> Value:
 
 
 def date(_: Scope, value: Value) -> Value:
-    """The date of TS, DTM or DT as `YYYY[MM[DD]]`; a time behind it is not looked at. Refuses what is none (MAP-203)."""
+    """The date of TS, DTM or DT as `YYYY[MM[DD]]`; its time is not looked at. Refuses what is none (MAP-203)."""
     field = _field(value)
     text = field.text[:8] if field.text[:8].isdecimal() else field.text
     try:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+_OWN_URI = "urn:isthmus:issuer:"
+"""What a key without a URI or an OID is called in FHIR."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
@@ -44,11 +47,12 @@ class IssuerTable:
 
     def key(self, namespace: str = "", universal_id: str = "") -> str:
         """Return the key of an HD (or of a FHIR system given as `universal_id`); "" when nothing was said."""
+        universal_id = universal_id.strip().removeprefix(_OWN_URI)
         for name in (universal_id, namespace):
             found = self._by_name.get(_fold(name)) if name else None
             if found is not None:
                 return found.key
-        plain = universal_id.strip().removeprefix("urn:oid:")
+        plain = universal_id.removeprefix("urn:oid:")
         return plain or namespace.strip().upper()
 
     def uri(self, key: str) -> str:
@@ -59,7 +63,7 @@ class IssuerTable:
         oid = issuer.oid if issuer is not None else key
         if oid and all(part.isdigit() for part in oid.split(".")) and "." in oid:
             return f"urn:oid:{oid}"
-        return key if ":" in key or not key else f"urn:isthmus:issuer:{key}"
+        return key if ":" in key or not key else f"{_OWN_URI}{key}"
 
     def hd(self, key: str) -> tuple[str, str, str]:
         """Return (namespace, universal id, universal id type) for an HL7 HD or a DICOM issuer."""

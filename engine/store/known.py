@@ -113,6 +113,9 @@ _links_of_order = Statement(
     .join(table.requested_procedure, table.requested_procedure.c.id == table.link.c.procedure_id)
     .where(table.requested_procedure.c.order_id == bindparam("id"), table.link.c.undone_at.is_(None))
 )
+_open_holds_of_order = Statement(
+    codec.HOLD.select.where(table.hold.c.order_id == bindparam("id"), table.hold.c.state == "open")
+)
 _holds_of_study = Statement(codec.HOLD.select.where(table.hold.c.study_id == bindparam("id")))
 _waiting_studies = Statement(
     codec.STUDY.select.where(
@@ -182,12 +185,15 @@ def visit(unit: Unit, number: str, issuer: str) -> Visit | None:
 
 
 def order(unit: Unit, row: RowId) -> KnownOrder:
-    """Return an order with its numbers, procedures and steps."""
+    """Return an order with its numbers, procedures and steps, and the open holds of one that lacks something."""
     found: ImagingOrder = codec.IMAGING_ORDER.record(unit.rows(_order, {"id": row})[0])
     identifiers: tuple[OrderIdentifier, ...] = _all(unit, codec.ORDER_IDENTIFIER, _order_identifiers, id=row)
     procedures: tuple[RequestedProcedure, ...] = _all(unit, codec.REQUESTED_PROCEDURE, _procedures_of, id=row)
     steps: tuple[ScheduledStep, ...] = _all(unit, codec.SCHEDULED_STEP, _steps_of, id=row)
-    return KnownOrder(order=found, identifiers=identifiers, procedures=procedures, steps=steps)
+    holds: tuple[Hold, ...] = ()
+    if any(step.missing for step in steps):
+        holds = _all(unit, codec.HOLD, _open_holds_of_order, id=row)
+    return KnownOrder(order=found, identifiers=identifiers, procedures=procedures, steps=steps, holds=holds)
 
 
 def orders_with(unit: Unit, numbers: Sequence[tuple[str, str, str]]) -> tuple[KnownOrder, ...]:
@@ -291,7 +297,7 @@ _open_orders = Statement(
     select(table.imaging_order.c.id)
     .where(
         table.imaging_order.c.patient_id == bindparam("id"),
-        table.imaging_order.c.state.in_(("PLACED", "SCHEDULED", "HELD", "IN_PROGRESS")),
+        or_(*(table.imaging_order.c.state == state for state in ("PLACED", "SCHEDULED", "HELD", "IN_PROGRESS"))),
     )
     .order_by(table.imaging_order.c.id)
 )

@@ -207,7 +207,7 @@ def find(connection: Connection, kind: Kind, criteria: Criteria, *, after: int =
     clauses = [or_(*(conditions(wanted) for wanted in alternatives)) for alternatives in criteria]
     if kind == "ImagingStudy":
         clauses.append(~_is_held)
-    total = connection.execute(select(func.count()).select_from(of).where(and_(True, *clauses))).scalar_one()  # noqa: FBT003
+    total = connection.execute(select(func.count()).select_from(of).where(and_(True, *clauses))).scalar_one()
     page: Select[Any] = select(of.c.id).where(of.c.id > after, *clauses).order_by(of.c.id).limit(count + 1)
     ids = [RowId(row[0]) for row in connection.execute(page)] if count else []
     return Page(tuple(ids[:count]), total, more=len(ids) > count)

@@ -15,7 +15,7 @@ from sqlalchemy.sql.expression import ClauseElement
 
 
 class Statement:
-    """A Core statement; parameters are `bindparam`s, none of them expanding; literals in it stay as they are."""
+    """A Core statement; parameters are `bindparam`s, none of them expanding (no `IN`); literals stay as they are."""
 
     __slots__ = ("_core", "_dialect", "_fixed", "_names", "_sql")
 

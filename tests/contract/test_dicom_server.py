@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -382,7 +383,8 @@ class Raw:
             yield raw
         finally:
             raw.writer.close()
-            await raw.writer.wait_closed()
+            with contextlib.suppress(ConnectionError):  # a listener that stops may cut what it did not read
+                await raw.writer.wait_closed()
 
     async def pdu(self) -> bytes:
         head = await self.reader.readexactly(6)

@@ -168,7 +168,7 @@ NAMES = [
             "identifier | identifiers",
             {"identifier": [{"value": " 7 "}, {"system": "x"}, "odd"]},
             (IdentifierFact(value="7", issuer="DEFAULT"),),
-        ),  # noqa: E501
+        ),
         ("note[*].text | join('/')", {"note": [{"text": "A"}, {"text": "B"}]}, "A/B"),
         ("flag | default('no')", {"flag": False}, "no"),
     ],

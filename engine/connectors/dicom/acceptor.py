@@ -58,6 +58,8 @@ class AcceptorConnection(Connection):
 
     def __init__(self, admission: Admission) -> None:
         super().__init__(is_requestor=False, limits=admission.limits)
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+        """Done when the connection is closed and nothing is being worked on for it."""
         self._admission = admission
         self._id = admission.next_association_id()
         self._peer = PeerAe("", "", "", self._id)
@@ -113,8 +115,7 @@ class AcceptorConnection(Connection):
     def ended(self, error: AssociationError | None) -> None:
         """Drop what was not complete; a query stops, a store that is complete is seen through."""
         self._leave("aborted" if error is not None else "lost", error)
-        if not self.is_open:
-            self._admission.left(self)
+        self._depart()
 
     def is_working(self) -> bool:
         """Whether a request is being worked on."""
@@ -127,6 +128,11 @@ class AcceptorConnection(Connection):
             self._leave("stopped")
             self.association.abort(Abort(0, 0))
             self.close()
+
+    def _depart(self) -> None:
+        if not self.is_open and self._task is None and not self.gone.done():
+            self._admission.left(self)
+            self.gone.set_result(None)
 
     # -- association -------------------------------------------------------------------------------------------------
 
@@ -271,6 +277,7 @@ class AcceptorConnection(Connection):
     def _finished(self, reply: ResponseWriter) -> None:
         self._task = self._reply = self._service = None
         self._admission.answered(reply.operation)
+        self._depart()
         if self._is_draining:
             self.drain_out()
             return

@@ -5,6 +5,7 @@ Source: spec/reliability.md sections 4 and 9; DICOM PS3.8 section 9.3.4 for the 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -26,6 +27,11 @@ _WAITING_SHARE: Final = 4
 
 class Guest(Protocol):
     """A connection of the listener."""
+
+    closed: asyncio.Future[None]
+    """Done when the connection is gone."""
+    gone: asyncio.Future[None]
+    """Done when nothing is being worked on for it either."""
 
     def drain_out(self) -> None:
         """End as soon as nothing is being worked on."""

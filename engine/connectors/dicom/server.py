@@ -114,14 +114,14 @@ class DicomServer:
         self._server = None
         admission = self._admission
         admission.is_draining = True
-        guests = [guest for guest in admission.guests if isinstance(guest, AcceptorConnection)]
+        guests = tuple(admission.guests)
         for guest in guests:
             guest.drain_out()
-        try:
-            async with asyncio.timeout(admission.limits.shutdown_s):
-                await asyncio.gather(*(guest.closed for guest in guests))
-        except TimeoutError:
-            for guest in guests:
-                guest.cut()
-            await asyncio.gather(*(guest.closed for guest in guests))
-        log.info("listener.stopped", listener=admission.name)
+        if guests:
+            await asyncio.wait([guest.gone for guest in guests], timeout=admission.limits.shutdown_s)
+        late = [guest for guest in guests if not guest.gone.done()]
+        for guest in late:
+            guest.cut()
+        if late:
+            await asyncio.wait([guest.closed for guest in late])
+        log.info("listener.stopped", listener=admission.name, late=len(late))
