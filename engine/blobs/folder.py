@@ -36,8 +36,15 @@ _HEX: Final = frozenset("0123456789abcdef")
 class FolderStore:
     """Content-addressed objects under one folder. Methods may be called from several threads."""
 
-    def __init__(self, root: Path, limits: Limits = DEFAULT_LIMITS) -> None:
-        """Open the store in `root`, making its folders when they are missing."""
+    def __init__(self, root: Path, limits: Limits = DEFAULT_LIMITS, *, grace_s: float = 0.0) -> None:
+        """Open the store in `root`, making its folders when they are missing.
+
+        Args:
+            root: Ours alone, or shared with other processes of the engine.
+            limits: For the disk floor.
+            grace_s: How much older than this store a leftover must be to be swept [s]; with several processes on
+                one folder longer than any of them takes from the first byte to the row.
+        """
         self._root = root
         self._objects = root / "objects"
         self._temporary = root / "tmp"
@@ -50,9 +57,17 @@ class FolderStore:
         self._naming = threading.Lock()
         self._failure: WriteFailed | None = None
         self._numbers = count()
-        self._opened_at = time.time()
         self._mark = f"{os.getpid():x}-{time.monotonic_ns():x}"
+        self._swept_before_ns = self._disk_time_ns() - int(grace_s * 1e9)
         sync_folder(root)
+
+    def _disk_time_ns(self) -> int:
+        """Return the time by the clock that dates files: it lags behind the process's by some milliseconds."""
+        probe = self._temporary / f"{self._mark}-opened"
+        probe.touch(mode=0o600)
+        dated = probe.stat().st_mtime_ns
+        probe.unlink()
+        return dated
 
     def begin(self) -> FolderWriter:
         """Start a new object; see `BlobStore.begin`."""
@@ -137,7 +152,7 @@ class FolderStore:
 
     def _is_old(self, entry: os.DirEntry[str]) -> bool:
         try:
-            return os.stat(entry.path).st_mtime < self._opened_at  # noqa: PTH116  # not DirEntry.stat: that one is cached
+            return os.stat(entry.path).st_mtime_ns < self._swept_before_ns  # noqa: PTH116  # not DirEntry.stat: that one is cached
         except FileNotFoundError:
             return False
 

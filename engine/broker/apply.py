@@ -14,9 +14,10 @@ from engine.linkage.change import Act, Change
 from engine.linkage.evidence import StudyWorld, evidence_of
 from engine.linkage.identity import KnownPatient
 from engine.linkage.match import Decision, Match, match_study
-from engine.linkage.order import KnownOrder, OrderWorld, apply_order, order_numbers
+from engine.linkage.order import OrderWorld, apply_order, order_numbers
 from engine.linkage.patient import note_visit, register
 from engine.linkage.study import decide_links, tell_completion
+from engine.linkage.transition import KnownOrder
 from engine.records.explicit import plain
 from engine.records.fact import OrderFact, PatientFact, RequestAttributes, VisitFact
 from engine.records.record import Hold, ImagingOrder, Patient, RequestedProcedure, Study
@@ -140,7 +141,12 @@ def decide(unit: Unit, study: Study, requests: tuple[RequestAttributes, ...] = (
     """Return what the evidence of a study permits, given everything known now."""
     evidence = evidence_of(study, requests)
     by_uid = known.candidates_by_uid(unit, study.study_uid)
-    by_accession = known.candidates_by_accession(unit, study.accession_number, study.accession_issuer)
+    stated = [study.accession_number] if study.accession_number else [each.accession_number for each in requests]
+    by_accession = tuple(
+        candidate
+        for accession in dict.fromkeys(stated)
+        for candidate in known.candidates_by_accession(unit, accession, study.accession_issuer)
+    )
     owners = _owners(unit, {candidate.order.patient_id for candidate in (*by_uid, *by_accession)})
     world = StudyWorld(
         patients=known.patients_with_value(unit, study.dicom_patient_id) if study.dicom_patient_id else (),

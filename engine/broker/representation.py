@@ -19,7 +19,7 @@ from engine.fhir import element, system
 from engine.linkage.identity import KnownPatient
 from engine.records.record import ImagingOrder, PatientIdentifier, Series
 from engine.records.state import OrderState, PatientState, StudyState
-from engine.store.resource import IndexedStudy, OrderedProcedure
+from engine.store.resource import IndexedStudy, Loaded, OrderedProcedure
 
 ORDER_STATUS: dict[OrderState, str] = {
     OrderState.PLACED: "active",
@@ -58,6 +58,16 @@ class Representation:
         schemes = site.tables.get("coding-schemes")
         rows: Mapping[str, str] = schemes.rows if schemes else {}
         self._schemes = {scheme: uri for uri, scheme in rows.items()} | system.CODING_SCHEMES
+
+    def of(self, loaded: Loaded) -> dict[str, Any]:
+        """Return the resource of whatever was loaded."""
+        match loaded:
+            case OrderedProcedure():
+                return self.service_request(loaded)
+            case IndexedStudy():
+                return self.imaging_study(loaded)
+            case KnownPatient():
+                return self.patient(loaded)
 
     def patient(self, known: KnownPatient) -> dict[str, Any]:
         """Return a Patient; a merged one points at its survivor."""
@@ -212,7 +222,7 @@ def _reference(kind: str, row: int) -> dict[str, Any]:
 def _resource(
     kind: str, row: int, content: dict[str, Any], changed_at: datetime, *, version: str = ""
 ) -> dict[str, Any]:
-    """Return a resource with its meta; without a counted version that is a digest of the content, which is as honest."""
+    """Return a resource with its meta; a version that is not counted is a digest of the content, which is as honest."""
     content = {name: value for name, value in content.items() if value not in ([], "")}
     if not version:
         version = hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -43,7 +43,7 @@ from engine.store.resource import OrderedProcedure
 from engine.store.unit import Unit
 from engine.store.writer import Writer
 
-_KIND = "ServiceRequest"
+_KIND: Final = "ServiceRequest"
 _SENDER = "FHIR"
 """Who sends, in the words of the procedure code map and of `orders.nw_as_update`, until clients have names."""
 _OK, _CREATED, _ACCEPTED, _CONFLICT = 200, 201, 202, 409

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.linkage.identity import KnownPatient
-from engine.linkage.order import KnownOrder
+from engine.linkage.transition import KnownOrder
 from engine.records.record import Event, RequestedProcedure, ScheduledStep, Study
 from engine.store import known
 from engine.store.unit import Unit

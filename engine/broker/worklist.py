@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.linkage.identity import KnownPatient
-from engine.linkage.order import KnownOrder
+from engine.linkage.transition import KnownOrder
 from engine.linkage.state_table import VISIBLE_STEPS
 from engine.records.issuer import IssuerTable
 from engine.records.record import PatientIdentifier, RequestedProcedure, ScheduledStep

@@ -29,8 +29,10 @@ _FIRST = {"mllp": "his", "dicom": "archive"}
 
 def overridden(document: Document, environ: Mapping[str, str]) -> tuple[Document, list[Flaw]]:
     """Return the settings with what the environment says put in, and what is wrong with that."""
-    tree: dict[str, Any] = dict(document.tree) if isinstance(document.tree, dict) else {}
     flaws: list[Flaw] = []
+    if document.tree is not None and not isinstance(document.tree, dict):
+        return document, flaws
+    tree: dict[str, Any] = dict(document.tree or {})
     if environ.get("ISTHMUS_DATA"):
         tree["data"] = environ["ISTHMUS_DATA"]
     http = _port(environ, "ISTHMUS_HTTP_PORT", 0, flaws)

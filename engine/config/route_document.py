@@ -143,6 +143,7 @@ def _check_names(
             flaw(("to", index, "mllp"), "CFG-105", f"'destinations.mllp.{receiver.mllp}' is required")
     if bool(said.apply) == bool(said.to):
         flaw(("route",), "CFG-106", "the route must be either one with apply or one with to")
+        return
     if said.apply is not None and origin.kind == "event":
         flaw(("apply",), "CFG-106", "'apply' must be left out of a route on an event")
     if said.map is None:

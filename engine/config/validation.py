@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
@@ -122,11 +123,21 @@ def _other_bound(model: type[BaseModel], path: KeyPath, name: str) -> Any:
 
 def _unknown_key(model: type[BaseModel], path: KeyPath) -> str:
     key = str(path[-1])
-    owner = _model_at(model, path[:-1])
     text = f"unknown key '{key}' under '{_dotted(path[:-1])}'" if path[:-1] else f"unknown key '{key}'"
-    known = [] if owner is None else [info.alias or name for name, info in owner.model_fields.items()]
+    known = _names_at(model, path[:-1])
     near = get_close_matches(key, known, n=1, cutoff=0.5)
     return f"{text}; did you mean '{near[0]}'?" if near else f"{text}; known are {', '.join(known)}" if known else text
+
+
+def _names_at(model: type[BaseModel], path: KeyPath) -> list[str]:
+    """Return the keys that the section at a path may have."""
+    annotation: Any = model
+    for part in path:
+        annotation = _inside(annotation, part)
+    if is_dataclass(annotation):
+        return [field.name for field in fields(annotation)]
+    owner = _model_in(annotation)
+    return [] if owner is None else [info.alias or name for name, info in owner.model_fields.items()]
 
 
 def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
@@ -140,8 +151,8 @@ def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
 def _inside(annotation: Any, part: str | int) -> Any:
     """Return the type of what stands at one key or position of a type; None when it has none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        fields = annotation.model_fields.items()
-        return next((info.annotation for name, info in fields if part == (info.alias or name)), None)
+        known = annotation.model_fields.items()
+        return next((info.annotation for name, info in known if part == (info.alias or name)), None)
     arguments = get_args(annotation)
     if get_origin(annotation) is dict and isinstance(part, str):
         return arguments[1]

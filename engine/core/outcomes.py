@@ -86,6 +86,7 @@ OUTCOMES: dict[str, Outcome] = {
     "FHIR-106": _refused("AR", 200, "not-supported", 404),
     "FHIR-107": _refused("AR", 200, "not-supported", 405),
     "FHIR-108": _refused("AR", 200, "not-supported", 415),
+    "FHIR-109": _refused("AR", 200, "not-supported", 406),
     "FHIR-110": _refused("AE", 102, "structure", 400),
     "FHIR-111": _refused("AE", 102, "business-rule", 422),
     "FHIR-112": _refused("AE", 205, "conflict", 409),

@@ -162,7 +162,7 @@ def _encode_single(value: str, name: str) -> bytes | None:
 
 
 def _is_jis_x_0201(value: str, encoded: bytes) -> bool:
-    """Return whether Python's Shift JIS stayed inside ISO-IR 13: it knows two-byte characters, and backslash for `¥`."""
+    """Return whether Python's Shift JIS stayed inside ISO-IR 13: it has two-byte characters, and backslash for `¥`."""
     return len(encoded) == len(value) and "¥" not in value and "‾" not in value
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 FHIR_VERSION: Final = "4.0.1"
 
+ResourceType = Literal["Patient", "ServiceRequest", "ImagingStudy"]
 Interaction = Literal["read", "vread", "create", "search-type"]
 
 
@@ -28,7 +29,7 @@ class SearchParameter:
 class Served:
     """A resource type and what may be done with it."""
 
-    type: str
+    type: ResourceType
     interactions: tuple[Interaction, ...]
     search: tuple[SearchParameter, ...]
     conditional_create: bool = False

@@ -73,7 +73,7 @@ def _contained(resource: dict[str, Any]) -> list[dict[str, Any]]:
 @cache
 def _known_types() -> frozenset[str]:
     import fhir.resources.R4B.fhirtypes  # noqa: F401, PLC0415  # fills the table
-    from fhir_core.types import FHIR_TYPES_MAPS  # noqa: PLC0415  # 60 ms, only when a resource comes
+    from fhir_core.constraints import FHIR_TYPES_MAPS  # noqa: PLC0415  # 60 ms, only when a resource comes
 
     return frozenset(name.removeprefix("R4.").removesuffix("Type") for name in FHIR_TYPES_MAPS)
 

@@ -5,7 +5,7 @@ Source: spec/workflow.md sections 4, 6 and 7, spec/hl7.md section 9.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.core.ids import RowId
@@ -13,31 +13,22 @@ from engine.linkage.change import Change
 from engine.linkage.errors import DuplicateOrder, NoOrderNumber, UnknownControl, UnknownOrder
 from engine.linkage.policy import OrderPolicy
 from engine.linkage.procedure import find_procedure, placed_procedure, updated_procedure
-from engine.linkage.state_table import CONTROL, ORDER_TRANSITIONS, STEP_AFTER, OrderAction, order_state
+from engine.linkage.state_table import ANY, CONTROL, TERMINAL, OrderAction
 from engine.linkage.step import placed_steps, updated_steps
+from engine.linkage.transition import KnownOrder, move_order, move_steps, refuse, with_state
 from engine.records.explicit import Stated, plain, updated
 from engine.records.fact import OrderFact
 from engine.records.record import Hold, ImagingOrder, OrderIdentifier, Patient, RequestedProcedure, ScheduledStep
-from engine.records.state import Danger, HoldState, OrderState
+from engine.records.state import Danger, HoldState, OrderState, StepState
+
+__all__ = ["SH", "KnownOrder", "OrderWorld", "apply_order", "move_order", "order_numbers"]
 
 SH = 16
 """Most characters of a DICOM SH value."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownOrder:
-    """An order with all that hangs on it."""
-
-    order: ImagingOrder
-    identifiers: tuple[OrderIdentifier, ...] = ()
-    procedures: tuple[RequestedProcedure, ...] = ()
-    steps: tuple[ScheduledStep, ...] = ()
-    holds: tuple[Hold, ...] = ()
-    """Open holds of an order with an incomplete step."""
-
-    def steps_of(self, procedure_id: RowId) -> tuple[ScheduledStep, ...]:
-        """Return the steps of one of its procedures."""
-        return tuple(step for step in self.steps if step.procedure_id == procedure_id)
+_NEW = "NW"
+_STEP_WISE = (OrderAction.CANCEL, OrderAction.DISCONTINUE, OrderAction.HOLD, OrderAction.RELEASE)
+_GONE = (StepState.CANCELLED, StepState.DISCONTINUED, StepState.REPLACED, StepState.COMPLETED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +41,22 @@ class OrderWorld:
     """Procedures that already have the Study Instance UID of the message."""
 
 
-def order_numbers(said: OrderFact) -> list[tuple[str, str, str]]:
-    """Return the (kind, value, issuer) by which the order of a message can be found."""
+_Number = tuple[str, str, str]
+
+
+def order_numbers(said: OrderFact) -> list[_Number]:
+    """Return the (kind, value, issuer) by which the order of a message can be found.
+
+    A new order without an accession number gets one of its other numbers as such, so nobody else may have it.
+    """
+    numbers = _stated_numbers(said)
+    made = _made_accession(said)
+    if made is not None and not plain(said.accession_number) and _control(said) == _NEW:
+        numbers.append(("accession", *made))
+    return numbers
+
+
+def _stated_numbers(said: OrderFact) -> list[_Number]:
     numbers = [
         ("placer", plain(said.placer_number), plain(said.placer_issuer)),
         ("filler", plain(said.filler_number), plain(said.filler_issuer)),
@@ -72,7 +77,7 @@ def apply_order(
         NoOrderNumber: NW without any number.
     """
     action = _action(said)
-    numbers = order_numbers(said)
+    numbers = _stated_numbers(said)
     if not numbers:
         raise NoOrderNumber("one of ORC-2, ORC-3 or OBR-18 is required", where="ORC^1^2")
     hold = _conflict(patient, world, change)
@@ -84,16 +89,51 @@ def apply_order(
         return _place(said, patient, numbers, policy, change)
     (known,) = world.hits
     if action is OrderAction.PLACE:
-        return _place_again(said, known, numbers, policy, change)
-    if action is OrderAction.UPDATE:
-        return _update(said, known, numbers, policy, change)
-    return move_order(known, action, change, only=find_procedure(said, known.procedures))
+        after = _place_again(said, known, numbers, policy, change)
+    elif action is OrderAction.UPDATE:
+        after = _update(said, known, numbers, policy, change)
+    else:
+        after = _move(said, known, action, change)
+    _end_holds(known.holds, after, change)
+    return after
+
+
+def _move(said: OrderFact, known: KnownOrder, action: OrderAction, change: Change) -> KnownOrder:
+    only = find_procedure(said, known.procedures)
+    if only is None and (plain(said.rp_id) or plain(said.study_uid) or plain(said.code)):
+        raise UnknownOrder("the order has no such procedure", where="OBR^1^4")
+    named = {plain(fact.sps_id) for fact in said.steps} - {""}
+    if only is not None and named and action in _STEP_WISE:
+        steps = known.steps_of(only.id)
+        meant = [step for step in steps if step.sps_id in named]
+        others = [step for step in steps if step.sps_id not in named and step.state not in _GONE]
+        if len(meant) < len(named):
+            raise UnknownOrder("the procedure has no such step", where="IPC^1^4")
+        if others:
+            return move_steps(known, meant, action, change)
+    return move_order(known, action, change, only=only)
+
+
+def _end_holds(holds: Sequence[Hold], known: KnownOrder, change: Change) -> None:
+    """Resolve what held a step back that lacks nothing any more, lacks something else now, or is not wanted."""
+    incomplete = {step.id for step in known.steps if step.state is StepState.HELD_INCOMPLETE}
+    again = {hold.step_id for hold in change.holds}
+    for hold in holds:
+        if hold.code != "step_incomplete" or (hold.step_id in incomplete and hold.step_id not in again):
+            continue
+        resolution = "the order was changed"
+        change.alter(replace(hold, state=HoldState.RESOLVED, resolved_at=change.act.now, resolution=resolution))
+        change.event("hold.resolved", resolution, order_id=hold.order_id, step_id=hold.step_id)
+
+
+def _control(said: OrderFact) -> str:
+    return plain(said.control).upper() or _NEW
 
 
 def _action(said: OrderFact) -> OrderAction:
-    control = plain(said.control).upper() or "NW"
+    control = _control(said)
     status = plain(said.status).upper()
-    action = CONTROL.get((control, status))
+    action = CONTROL.get((control, status)) or CONTROL.get((control, ANY))
     if action is None:
         known = any(code == control for code, _ in CONTROL)
         raise UnknownControl(
@@ -140,25 +180,33 @@ def _conflict(patient: Patient, world: OrderWorld, change: Change) -> Hold | Non
     return None
 
 
-def _accession(said: OrderFact, order_id: RowId) -> str:
-    for number in (said.accession_number, said.filler_number, said.placer_number):
-        if number and (number is said.accession_number or len(plain(number)) <= SH):
-            return plain(number)
-    return f"A{order_id:08d}"
+def _made_accession(said: OrderFact) -> tuple[str, str] | None:
+    """Return (value, issuer) of the number that stands in for an accession number; None when none is short enough."""
+    for number, issuer in ((said.filler_number, said.filler_issuer), (said.placer_number, said.placer_issuer)):
+        if 0 < len(plain(number)) <= SH:
+            return (plain(number), plain(issuer))
+    return None
+
+
+def _accession(said: OrderFact, order_id: RowId) -> tuple[str, str]:
+    stated = plain(said.accession_number)
+    if stated:
+        return (stated, plain(said.accession_issuer))
+    return _made_accession(said) or (f"A{order_id:08d}", "")
 
 
 def _place(
-    said: OrderFact, patient: Patient, numbers: list[tuple[str, str, str]], policy: OrderPolicy, change: Change
+    said: OrderFact, patient: Patient, numbers: list[_Number], policy: OrderPolicy, change: Change
 ) -> KnownOrder:
     act = change.act
     order_id = act.new_id()
-    accession = _accession(said, order_id)
+    accession, accession_issuer = _accession(said, order_id)
     order = ImagingOrder(
         id=order_id,
         patient_id=patient.id,
         state=OrderState.SCHEDULED,
         accession_number=accession,
-        accession_issuer=plain(said.accession_issuer),
+        accession_issuer=accession_issuer,
         placer_number=plain(said.placer_number),
         filler_number=plain(said.filler_number),
         priority=plain(said.priority) or "ROUTINE",
@@ -173,7 +221,8 @@ def _place(
         cause_id=act.cause_id,
     )
     change.create(order)
-    identifiers = _add_numbers(order, numbers, (), change)
+    wanted = dict.fromkeys([*numbers, ("accession", accession, accession_issuer)])
+    identifiers = _add_numbers(order, wanted, (), change)
     known = KnownOrder(order=order, identifiers=identifiers)
     change.event("order.placed", patient_id=patient.id, order_id=order.id)
     known = _add_procedure(said, known, policy, change)
@@ -183,33 +232,28 @@ def _place(
 
 
 def _add_numbers(
-    order: ImagingOrder, numbers: list[tuple[str, str, str]], there: Sequence[OrderIdentifier], change: Change
+    order: ImagingOrder, numbers: Iterable[_Number], there: Sequence[OrderIdentifier], change: Change
 ) -> tuple[OrderIdentifier, ...]:
     known = {(each.kind, each.value, each.issuer) for each in there}
-    wanted = list(numbers)
-    if not any(kind == "accession" for kind, _, _ in numbers) and not any(each.kind == "accession" for each in there):
-        wanted.append(("accession", order.accession_number, order.accession_issuer))
-    added = []
-    for kind, value, issuer in wanted:
-        if (kind, value, issuer) not in known:
-            known.add((kind, value, issuer))
-            identifier = OrderIdentifier(
-                id=change.act.new_id(), order_id=order.id, kind=kind, value=value, issuer=issuer
-            )
-            change.create(identifier)
-            added.append(identifier)
-    return tuple(added)
+    added = tuple(
+        OrderIdentifier(id=change.act.new_id(), order_id=order.id, kind=kind, value=value, issuer=issuer)
+        for kind, value, issuer in numbers
+        if (kind, value, issuer) not in known
+    )
+    for identifier in added:
+        change.create(identifier)
+    return added
 
 
 def _add_procedure(said: OrderFact, known: KnownOrder, policy: OrderPolicy, change: Change) -> KnownOrder:
     procedure = placed_procedure(said, known.order, known.procedures, policy, change)
     steps = placed_steps(said, known.order, procedure, policy, change)
     known = replace(known, procedures=(*known.procedures, procedure), steps=(*known.steps, *steps))
-    return _with_state(known, change)
+    return with_state(known, change)
 
 
 def _place_again(
-    said: OrderFact, known: KnownOrder, numbers: list[tuple[str, str, str]], policy: OrderPolicy, change: Change
+    said: OrderFact, known: KnownOrder, numbers: list[_Number], policy: OrderPolicy, change: Change
 ) -> KnownOrder:
     same_message = any(each.cause_id == change.act.cause_id for each in known.procedures)
     other_placer = known.order.placer_number not in ("", plain(said.placer_number)) and bool(said.placer_number)
@@ -222,12 +266,14 @@ def _place_again(
     trial = Change(change.act)
     after = _update(said, known, numbers, policy, trial)
     if not trial.new and not trial.changed:
-        change.notes.append("the order was already placed with the same content")
+        change.notes.extend(trial.notes or ["the order was already placed with the same content"])
         return known
-    if not policy.nw_as_update:
+    another_step = not trial.changed and any(isinstance(record, ScheduledStep) for record in trial.new.values())
+    if not (another_step or policy.nw_as_update):
         raise DuplicateOrder(
             "an order with these numbers and other content exists; send XO to change it", where="ORC^1^1"
         )
+    change.notes.extend(trial.notes)
     change.new.update(trial.new)
     change.changed.update(trial.changed)
     change.events.extend(trial.events)
@@ -236,10 +282,27 @@ def _place_again(
 
 
 def _update(
-    said: OrderFact, known: KnownOrder, numbers: list[tuple[str, str, str]], policy: OrderPolicy, change: Change
+    said: OrderFact, known: KnownOrder, numbers: list[_Number], policy: OrderPolicy, change: Change
 ) -> KnownOrder:
-    if known.order.state in (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.DISCONTINUED):
-        raise DuplicateOrder("the order has ended and is not changed any more", where="ORC^1^1")
+    procedure = find_procedure(said, known.procedures)
+    ended = procedure.state if procedure else known.order.state
+    if ended not in TERMINAL:
+        return _updated(said, known, procedure, numbers, policy, change)
+    trial = Change(change.act)
+    _updated(said, known, procedure, numbers, policy, trial)
+    if trial.new or trial.changed:
+        refuse(known, ended, OrderAction.UPDATE, change)
+    return known
+
+
+def _updated(
+    said: OrderFact,
+    known: KnownOrder,
+    procedure: RequestedProcedure | None,
+    numbers: list[_Number],
+    policy: OrderPolicy,
+    change: Change,
+) -> KnownOrder:
     old = known.order
     order = replace(
         old,
@@ -257,7 +320,6 @@ def _update(
         patient_location=updated(old.patient_location, _visit(said, "location")),
     )
     added = _add_numbers(order, numbers, known.identifiers, change)
-    procedure = find_procedure(said, known.procedures)
     if procedure is None:
         known = replace(known, order=order, identifiers=(*known.identifiers, *added))
         if order != old:
@@ -265,8 +327,8 @@ def _update(
         return _add_procedure(said, known, policy, change)
     new_procedure = updated_procedure(said, procedure, change)
     old_steps = known.steps_of(procedure.id)
-    steps = updated_steps(said, order, new_procedure, old_steps, policy, change)
-    _release_holds(known, steps, change)
+    recoded = new_procedure.code != procedure.code
+    steps = updated_steps(said, order, new_procedure, old_steps, policy, change, recoded=recoded)
     if order != old:
         change.alter(order)
     if order != old or added or new_procedure != procedure or steps != old_steps:
@@ -280,88 +342,6 @@ def _update(
     )
 
 
-def _release_holds(known: KnownOrder, steps: Sequence[ScheduledStep], change: Change) -> None:
-    """Resolve what held a step back that lacks nothing any more."""
-    complete = {step.id for step in steps if not step.missing}
-    for hold in known.holds:
-        if hold.step_id in complete:
-            resolved = replace(hold, state=HoldState.RESOLVED, resolved_at=change.act.now, resolution="completed")
-            change.alter(resolved)
-            change.event("hold.resolved", "the step is complete now", order_id=known.order.id, step_id=hold.step_id)
-
-
 def _visit(said: OrderFact, name: str) -> Stated:
     stated: Stated = getattr(said.visit, name) if said.visit else None
     return stated
-
-
-def move_order(
-    known: KnownOrder, action: OrderAction, change: Change, *, only: RequestedProcedure | None = None
-) -> KnownOrder:
-    """Move one procedure (or all) and its steps through the state tables; what the table lacks becomes a hold."""
-    procedures: list[RequestedProcedure] = []
-    steps = {step.id: step for step in known.steps}
-    touched = False
-    for procedure in known.procedures:
-        if only is not None and procedure.id != only.id:
-            procedures.append(procedure)
-            continue
-        target = ORDER_TRANSITIONS.get((procedure.state, action))
-        if target is None:
-            _refuse_move(known, procedure, action, change)
-            procedures.append(procedure)
-            continue
-        moved = replace(procedure, state=target)
-        touched = touched or moved != procedure
-        if moved != procedure:
-            change.alter(moved)
-        procedures.append(moved)
-        for step in known.steps_of(procedure.id):
-            after = _moved_step(step, action)
-            if after != step:
-                touched = True
-                change.alter(after)
-                steps[step.id] = after
-    known = replace(known, procedures=tuple(procedures), steps=tuple(steps.values()))
-    if touched:
-        change.event(_EVENT_OF[action], patient_id=known.order.patient_id, order_id=known.order.id)
-    return _with_state(known, change)
-
-
-_EVENT_OF = {
-    OrderAction.START: "order.started",
-    OrderAction.ACQUIRE: "order.acquired",
-    OrderAction.COMPLETE: "order.completed",
-    OrderAction.CANCEL: "order.cancelled",
-    OrderAction.DISCONTINUE: "order.discontinued",
-    OrderAction.HOLD: "order.held",
-    OrderAction.RELEASE: "order.released",
-}
-
-
-def _moved_step(step: ScheduledStep, action: OrderAction) -> ScheduledStep:
-    rule = STEP_AFTER.get(action)
-    if rule is None or step.state not in rule[0]:
-        return step
-    return replace(step, state=rule[1])
-
-
-def _refuse_move(known: KnownOrder, procedure: RequestedProcedure, action: OrderAction, change: Change) -> None:
-    change.hold(
-        f"order_{action.value}_after_{procedure.state.value.lower()}",
-        Danger.AMBER,
-        f"the order is {procedure.state.value.replace('_', ' ').lower()}; to {action.value} it needs a person",
-        {"procedure": procedure.id},
-        order_id=known.order.id,
-        patient_id=known.order.patient_id,
-    )
-    change.notes.append(f"not applied: the order is {procedure.state.value}; a person decides")
-
-
-def _with_state(known: KnownOrder, change: Change) -> KnownOrder:
-    state = order_state(procedure.state for procedure in known.procedures)
-    if state is known.order.state:
-        return known
-    order = replace(known.order, state=state)
-    change.alter(order)
-    return replace(known, order=order)

@@ -93,14 +93,14 @@ def updated_procedure(said: OrderFact, old: RequestedProcedure, change: Change) 
 
     Once images can exist under a Study UID it stays, and the sender is told.
     """
-    stated = plain(said.study_uid) or old.study_uid
-    if stated != old.study_uid and old.state not in _NOT_BEGUN:
+    stated = plain(said.study_uid)
+    if stated not in ("", old.study_uid) and old.state not in _NOT_BEGUN:
         change.notes.append("the Study Instance UID stays as it was: the acquisition has begun")
-        stated = old.study_uid
+        stated = ""
     new = replace(
         old,
-        study_uid=stated,
-        study_uid_derived=old.study_uid_derived and stated == old.study_uid and not _confirms(said, old),
+        study_uid=stated or old.study_uid,
+        study_uid_derived=old.study_uid_derived and not stated,
         code=updated(old.code, said.code),
         code_system=updated(old.code_system, said.code_system),
         description=updated(old.description, said.description),

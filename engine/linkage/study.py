@@ -11,12 +11,15 @@ from datetime import datetime
 
 from engine.linkage.change import Change
 from engine.linkage.evidence import contradicts
-from engine.linkage.match import Conflict, Decision, Match, Unmatched
-from engine.linkage.order import KnownOrder, move_order
+from engine.linkage.match import MATCH_HOLDS, Conflict, Decision, Match, Unmatched
 from engine.linkage.state_table import OrderAction
+from engine.linkage.transition import KnownOrder, move_order
 from engine.records.fact import InstanceFact
 from engine.records.record import Hold, Link, Study
 from engine.records.state import Danger, HoldState, StudyState
+
+INCONSISTENT = "internally_inconsistent"
+"""Hold of a study whose instances disagree about the patient or the order: nothing is linked while it is open."""
 
 
 def new_study(said: InstanceFact, issuer: str, quiet_due_at: datetime, change: Change) -> Study:
@@ -50,9 +53,20 @@ def new_study(said: InstanceFact, issuer: str, quiet_due_at: datetime, change: C
 
 
 def grown_study(
-    study: Study, said: InstanceFact, *, new_series: bool, quiet_due_at: datetime, holds: Sequence[Hold], change: Change
+    study: Study,
+    said: InstanceFact,
+    *,
+    new_series: bool,
+    quiet_due_at: datetime,
+    holds: Sequence[Hold],
+    change: Change,
+    issuer: str = "",
 ) -> Study:
-    """Return a study after one more instance: counts, quiet timer, and a hold when the instance contradicts it."""
+    """Return a study after one more instance: counts, quiet timer, and a hold when the instance contradicts it.
+
+    `issuer` is the key of the issuer of the instance's patient ID, as `new_study` takes it; what the instance itself
+    says is another name for the same, and is not compared.
+    """
     modalities = study.modalities
     if said.modality and said.modality not in modalities:
         modalities = (*modalities, said.modality)
@@ -62,15 +76,16 @@ def grown_study(
         modalities=modalities,
         series_count=study.series_count + new_series,
         instance_count=study.instance_count + 1,
+        accession_number=study.accession_number or said.accession_number.strip(),
         last_received_at=change.act.now,
         quiet_due_at=quiet_due_at,
     )
     if study.state.is_complete:
         change.event("study.reopened", "an instance arrived after completion", study_id=study.id)
-    keyword = contradicts(study, said, said.issuer and study.dicom_issuer and said.issuer)
-    if keyword and not _has_open(holds, "internally_inconsistent"):
+    keyword = contradicts(study, said, issuer)
+    if keyword and not _has_open(holds, INCONSISTENT):
         change.hold(
-            "internally_inconsistent",
+            INCONSISTENT,
             Danger.RED,
             f"instances of the study disagree about {keyword}",
             {"attribute": keyword},
@@ -92,21 +107,40 @@ def decide_links(
     holds: Sequence[Hold],
     change: Change,
 ) -> tuple[Study, tuple[Link, ...], tuple[KnownOrder, ...]]:
-    """Write what a match decision means; return the study, the new links and the orders as they are now."""
-    if isinstance(decision, Unmatched):
-        if decision.patient is not None and study.patient_id != decision.patient.id:
-            study = replace(study, patient_id=decision.patient.id)
-            change.alter(study)
+    """Write what a match decision means; return the study, the new links and the orders as they are now.
+
+    A study is of a patient when nothing contradicts that, also while its order is in doubt (amber); a red hold leaves
+    it without. Holds of an earlier decision that this one no longer shares are resolved.
+    """
+    if _has_open(holds, INCONSISTENT):
         return (study, (), tuple(known_orders))
+    red = isinstance(decision, Conflict) and decision.danger is Danger.RED
+    patient_id = decision.patient.id if decision.patient and not red else None
+    if study.patient_id != patient_id:
+        study = replace(study, patient_id=patient_id)
+        change.alter(study)
     if isinstance(decision, Conflict):
-        _hold_study(study, decision, holds, change)
+        _resolve(holds, "another reason now", change, but=decision.code)
+        if not _has_open(holds, decision.code):
+            _hold_study(study, decision, change)
         return (study, (), tuple(known_orders))
-    return _link(study, decision, known_orders, holds, change)
+    if isinstance(decision, Unmatched):
+        _resolve(holds, "no longer in conflict", change)
+        return (study, (), tuple(known_orders))
+    links, orders = _link(study, decision, known_orders, change)
+    _resolve(holds, "linked later", change)
+    return (study, links, orders)
 
 
-def _hold_study(study: Study, conflict: Conflict, holds: Sequence[Hold], change: Change) -> None:
-    if _has_open(holds, conflict.code):
-        return
+def _resolve(holds: Sequence[Hold], resolution: str, change: Change, *, but: str = "") -> None:
+    for hold in holds:
+        if hold.state is HoldState.OPEN and hold.code in MATCH_HOLDS and hold.code != but:
+            resolved = replace(hold, state=HoldState.RESOLVED, resolved_at=change.act.now, resolution=resolution)
+            change.alter(resolved)
+            change.event("hold.resolved", resolution, study_id=hold.study_id, order_id=hold.order_id)
+
+
+def _hold_study(study: Study, conflict: Conflict, change: Change) -> None:
     candidate = conflict.candidate
     change.hold(
         conflict.code,
@@ -120,11 +154,9 @@ def _hold_study(study: Study, conflict: Conflict, holds: Sequence[Hold], change:
 
 
 def _link(
-    study: Study, match: Match, known_orders: Sequence[KnownOrder], holds: Sequence[Hold], change: Change
-) -> tuple[Study, tuple[Link, ...], tuple[KnownOrder, ...]]:
+    study: Study, match: Match, known_orders: Sequence[KnownOrder], change: Change
+) -> tuple[tuple[Link, ...], tuple[KnownOrder, ...]]:
     act = change.act
-    study = replace(study, patient_id=match.patient.id)
-    change.alter(study)
     orders = {known.order.id: known for known in known_orders}
     links = []
     for candidate in match.candidates:
@@ -151,11 +183,7 @@ def _link(
         known = orders.get(candidate.order.id)
         if known is not None:
             orders[candidate.order.id] = move_order(known, OrderAction.START, change, only=candidate.procedure)
-    for hold in holds:
-        if hold.state is HoldState.OPEN and hold.code != "internally_inconsistent":
-            change.alter(replace(hold, state=HoldState.RESOLVED, resolved_at=act.now, resolution="linked later"))
-            change.event("hold.resolved", "linked later", study_id=study.id, order_id=hold.order_id)
-    return (study, tuple(links), tuple(orders.values()))
+    return (tuple(links), tuple(orders.values()))
 
 
 def complete_study(
@@ -170,14 +198,23 @@ def complete_study(
         completions=study.completions + 1,
     )
     change.alter(completed)
-    tell_completion(completed, links, orders, holds, change)
+    tell_completion(completed, links, orders, holds, change, again=completed.completions > 1)
     return completed
 
 
 def tell_completion(
-    study: Study, links: Sequence[Link], orders: Sequence[KnownOrder], holds: Sequence[Hold], change: Change
+    study: Study,
+    links: Sequence[Link],
+    orders: Sequence[KnownOrder],
+    holds: Sequence[Hold],
+    change: Change,
+    *,
+    again: bool = False,
 ) -> None:
-    """Say that a complete study is complete: one `study.completed` for each linked procedure."""
+    """Say that a complete study is complete: one `study.completed` for each linked procedure.
+
+    `again` when it was complete before and more instances came.
+    """
     grave = any(hold.state is HoldState.OPEN and hold.danger in (Danger.RED, Danger.AMBER) for hold in holds)
     if grave:
         change.event("study.completed_on_hold", "nobody is notified until the hold is resolved", study_id=study.id)
@@ -194,7 +231,7 @@ def tell_completion(
             moved = move_order(moved, OrderAction.ACQUIRE, change, only=procedure)
             change.event(
                 "study.completed",
-                "again, with more instances" if study.completions > 1 else "",
+                "again, with more instances" if again else "",
                 patient_id=known.order.patient_id,
                 order_id=known.order.id,
                 procedure_id=procedure.id,

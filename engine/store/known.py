@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from engine.core.ids import BlobKey, RowId
 from engine.linkage.evidence import Candidate
 from engine.linkage.identity import KnownPatient
-from engine.linkage.order import KnownOrder
+from engine.linkage.transition import KnownOrder
 from engine.records.record import (
     Hold,
     ImagingOrder,

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam
 
 from engine.core.ids import RowId
 from engine.linkage.identity import KnownPatient
-from engine.linkage.order import KnownOrder
+from engine.linkage.transition import KnownOrder
 from engine.records.record import OrderIdentifier, RequestedProcedure, Series, Study
 from engine.store import codec, table
 from engine.store.codec import from_micros
@@ -191,6 +191,29 @@ def imaging_study(connection: Connection, row: RowId) -> IndexedStudy | None:
         procedures=procedures,
         accessions=tuple(number for number in numbers if number.kind == "accession"),
     )
+
+
+Loaded = OrderedProcedure | KnownPatient | IndexedStudy
+
+
+def load(connection: Connection, kind: Kind, row: RowId) -> Loaded | None:
+    """Return what a resource of a type is made of; None when there is none, or it is not shown."""
+    match kind:
+        case "ServiceRequest":
+            return service_request(connection, row)
+        case "Patient":
+            return patient(connection, row)
+        case "ImagingStudy":
+            return imaging_study(connection, row)
+
+
+def load_page(
+    connection: Connection, kind: Kind, criteria: Criteria, *, after: int, count: int
+) -> tuple[Page, list[Loaded]]:
+    """Return a page of a search and what its resources are made of; raises and costs what `find` does."""
+    page = find(connection, kind, criteria, after=after, count=count)
+    loaded = (load(connection, kind, row) for row in page.ids)
+    return page, [one for one in loaded if one is not None]
 
 
 def find(connection: Connection, kind: Kind, criteria: Criteria, *, after: int = 0, count: int = 50) -> Page:

@@ -42,6 +42,13 @@ def key_of(content: bytes) -> BlobKey:
     return BlobKey(hashlib.sha256(content).hexdigest())
 
 
+def age(root: Path) -> None:
+    """Date everything stored an hour back, as if the process that stored it had ended then."""
+    for path in root.rglob("*"):
+        if path.is_file():
+            os.utime(path, (path.stat().st_atime - 3600, path.stat().st_mtime - 3600))
+
+
 def unknown(_: BlobKey) -> bool:
     return False
 
@@ -119,11 +126,12 @@ def test_what_is_not_here_is_said(store: BlobStore, key: str) -> None:
     assert missing.value.code == "STO-104"
 
 
-def test_a_restart_finds_what_was_committed_and_nothing_else(reopen: Callable[[], BlobStore]) -> None:
+def test_a_restart_finds_what_was_committed_and_nothing_else(reopen: Callable[[], BlobStore], tmp_path: Path) -> None:
     before = reopen()
     kept, orphan = before.put(b"kept"), before.put(b"orphan")
     torn = before.begin()
     torn.write(b"half an obj" * 200_000)  # the process dies here
+    age(tmp_path)
 
     after = reopen()
     swept = after.sweep(lambda key: key == kept)
@@ -136,8 +144,9 @@ def test_a_restart_finds_what_was_committed_and_nothing_else(reopen: Callable[[]
     torn.discard()
 
 
-def test_a_sweep_leaves_what_arrives_meanwhile(reopen: Callable[[], BlobStore]) -> None:
+def test_a_sweep_leaves_what_arrives_meanwhile(reopen: Callable[[], BlobStore], tmp_path: Path) -> None:
     old = reopen().put(b"arrives again")
+    age(tmp_path)
     store = reopen()
     writer = store.begin()
     writer.write(b"open" * 500_000)
@@ -265,8 +274,17 @@ def test_a_disk_that_cannot_be_read_is_not_a_damaged_object(
     assert folder.read(key) == b"x"
 
 
+def test_young_leftovers_are_left_to_the_process_that_may_still_need_them(tmp_path: Path) -> None:
+    FolderStore(tmp_path, LIMITS).put(b"x")
+    age(tmp_path)
+
+    assert FolderStore(tmp_path, LIMITS, grace_s=7200).sweep(unknown).orphans == 0
+    assert FolderStore(tmp_path, LIMITS, grace_s=600).sweep(unknown).orphans == 1
+
+
 def test_an_object_may_go_while_a_sweep_looks_at_it(tmp_path: Path) -> None:
     key = FolderStore(tmp_path, LIMITS).put(b"x")
+    age(tmp_path)
     folder = FolderStore(tmp_path, LIMITS)
 
     def known(_: BlobKey) -> bool:

@@ -376,8 +376,8 @@ def test_each_item_of_a_list() -> None:
 
 def test_a_message_is_the_same_for_the_same_control_id_and_time() -> None:
     made = mapping(
-        "from: event\nto: hl7v2\nmessage: ADT^A08^ADT_A01\nset:\n  MSH-3: {text: US}\n  PID-3: patient.identifiers | cx\n"
-        "  PID-5.1: patient.name\n  PID-8: patient.sex\n  NTE[2]-3: order.priority\n  NTE[1]-3: study.modalities[*]\n"
+        "from: event\nto: hl7v2\nmessage: ADT^A08^ADT_A01\nset:\n  MSH-3: {text: US}\n"
+        "  PID-3: patient.identifiers | cx\n  PID-5.1: patient.name\n  PID-8: patient.sex\n  NTE[2]-3: order.priority\n  NTE[1]-3: study.modalities[*]\n"
     )
     event = {
         "patient": {"identifiers": [{"value": "1"}, {"value": "2"}], "name": "A|B", "sex": ""},

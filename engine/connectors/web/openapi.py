@@ -17,6 +17,7 @@ _B: Final[Json] = {"type": "boolean"}
 _O: Final[Json] = {"type": "object"}
 _AT: Final[Json] = {"type": "string", "format": "date-time"}
 _STRINGS: Final[Json] = {"type": "array", "items": _S}
+_OS: Final[Json] = {"type": "array", "items": _O}
 
 
 def _or_null(schema: Json) -> Json:
@@ -112,7 +113,7 @@ _PATIENT: Final = {
     "description": "As DICOM writes it: name as PN, birth date as YYYYMMDD, sex as F, M or O.",
 }
 _SCHEMAS: Final[Json] = {
-    "Overview": _object(ready=_B, checks={"type": "array", "items": _O}, listeners=_O, lanes=_O, counts=_O),
+    "Overview": _object(ready=_B, checks=_OS, listeners=_OS, lanes=_OS, counts=_O),
     "Problem": {
         **_object(type=_S, title=_S, status=_N, code=_S, detail=_S),
         "description": "RFC 9457. `incident` is given for failures of ours, `choices` where one must be chosen.",
