@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -114,11 +114,12 @@ class ResourceIntake:
         self._wake = wake
         self._limits = limits
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fhir-validation")
+        self._loading: Future[None] | None = None
         self.counts: dict[str, int] = {state.value: 0 for state in MessageState}
 
-    async def start(self) -> None:
-        """Import the models ahead of the first request; it works without, only later."""
-        await asyncio.get_running_loop().run_in_executor(self._pool, preload)
+    def start(self) -> None:
+        """Begin to import the models that validate; what comes meanwhile waits for them off the loop."""
+        self._loading = self._pool.submit(preload)
 
     def close(self) -> None:
         """End the thread that validates large bodies."""
@@ -168,13 +169,9 @@ class ResourceIntake:
         )
 
     async def _read(self, posted: Posted, site: Site) -> _Read:
-        if len(posted.body) > self._limits.body_inline_bytes:
-            read = asyncio.get_running_loop().run_in_executor(self._pool, _checked, posted.body, self._limits)
-            resource_read = await read
-        else:
-            resource_read = _checked(posted.body, self._limits)
-        subject = await subject_patient(resource_read, posted.base_url, site, self._reader)
-        view = {**resource_read, "patient": subject.resource}
+        order = await self._checked(posted.body)
+        subject = await subject_patient(order, posted.base_url, site, self._reader)
+        view = {**order, "patient": subject.resource}
         context = site.context()
         routes = [route for route in site.message_routes("fhir", _KIND) if route.matches(view, context)]
         if not routes:
@@ -188,6 +185,13 @@ class ResourceIntake:
         except PeerError as error:
             raise in_words_of_fhir(error, subject.where) from error
         return _Read(view=view, results=results)
+
+    async def _checked(self, body: bytes) -> dict[str, Any]:
+        """Validate: on the loop what takes 0.2 ms, else beside it."""
+        is_ready = self._loading is not None and self._loading.done()
+        if is_ready and len(body) <= self._limits.body_inline_bytes:
+            return _checked(body, self._limits)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _checked, body, self._limits)
 
     def _apply(
         self,

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-COMMANDS: Mapping[str, str] = {
-    "check": "engine.cli.check:check",
-    "demo": "engine.cli.demo:demo",
-    "map": "engine.cli.map:map_file",
-    "serve": "engine.cli.serve:serve",
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is, and one line about it."""
+
+    module: str
+    function: str
+    help: str
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "check": Entry("engine.cli.check", "check", "Check the routes, mappings, tables and tests of a site."),
+    "demo": Entry("engine.cli.demo", "demo", "Run a small hospital's morning against the engine."),
+    "map": Entry("engine.cli.map", "map_file", "Run one mapping on one file, and say where every value came from."),
+    "serve": Entry("engine.cli.serve", "serve", "Run the engine."),
 }
-"""Name → module:function. A new command is one line here and one module."""
+"""A new command is one line here and one module."""
 
 
 class LazyGroup(click.Group):
@@ -26,13 +37,17 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, None when there is none of that name."""
-        target = COMMANDS.get(cmd_name)
-        if target is None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
             return None
-        module, _, name = target.partition(":")
-        command = getattr(import_module(module), name)
+        command = getattr(import_module(entry.module), entry.function)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].help) for name in self.list_commands(ctx)])
 
 
 def _version() -> str:

@@ -256,7 +256,7 @@ def _check_value(name: str, value: Any, wanted: Any) -> None:
     else:
         equal = value is not None and value is not NULL and str(value) == str(wanted)
     if not equal:
-        raise _Differs(f"{name}: {_shown(wanted)} was expected, {_shown(value)} came")
+        raise _Differs(f"{name}: {_shown(NULL if wanted is None else wanted)} was expected, {_shown(value)} came")
 
 
 def _shown(value: Any) -> str:

@@ -86,6 +86,8 @@ class Site:
             issuers=self.issuers,
             default_issuer=site.default_issuer if default_issuer is None else default_issuer,
             timezone=site.timezone,
+            most_steps=self.settings.limits.mapping_steps,
+            most_bytes=self.settings.limits.mapping_result_bytes,
             constants={"site.name": site.name, "site.default_issuer": site.default_issuer},
         )
 

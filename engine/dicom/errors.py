@@ -1,4 +1,3 @@
-# ruff: noqa: N818 - an error is named after what happened, HOUSE section 4
 """What a DICOM peer can do wrong on the network, one class per code.
 
 Data sets have their own errors; the numbers that go on the wire stand in `core.outcomes` and, for the codes that end an

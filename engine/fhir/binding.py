@@ -13,8 +13,17 @@ from engine.fhir.errors import Issue
 
 ORDER_STATUSES: Final = frozenset(["draft", "active", "on-hold", "revoked", "completed", "entered-in-error", "unknown"])
 _INTENTS = frozenset(
-    ["proposal", "plan", "directive", "order", "original-order", "reflex-order", "filler-order"]
-    + ["instance-order", "option"]
+    {
+        "proposal",
+        "plan",
+        "directive",
+        "order",
+        "original-order",
+        "reflex-order",
+        "filler-order",
+        "instance-order",
+        "option",
+    }
 )
 _GENDERS = frozenset(["male", "female", "other", "unknown"])
 _IDENTIFIER_USES = frozenset(["usual", "official", "temp", "secondary", "old"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.core.errors import EngineError, InvariantError
 from engine.core.outcomes import outcome_of
-from engine.fhir.errors import Issue, ResourceRefused
+from engine.fhir.errors import Issue, ResourceRefused, Severity
 from engine.fhir.system import OUTCOME_CODE
 
 
@@ -33,11 +33,10 @@ def issues_of(error: EngineError) -> tuple[Issue, ...]:
     return (Issue(code=error.code, text=error.text, where=error.where or ""),)
 
 
-def note(text: str, *, severity: str = "information") -> Issue:
-    """Return a finding that is no refusal."""
-    if severity == "warning":
-        return Issue(code="", text=text, kind="business-rule", severity="warning")
-    return Issue(code="", text=text, kind="informational", severity="information")
+def note(text: str, *, severity: Severity = "information", kind: str = "") -> Issue:
+    """Return a finding that is no refusal: a warning about a business rule, or plain information."""
+    kind = kind or ("business-rule" if severity == "warning" else "informational")
+    return Issue(code="", text=text, kind=kind, severity=severity)
 
 
 def _issue(issue: Issue) -> dict[str, Any]:

@@ -72,15 +72,13 @@ def compare_names(one: str, other: str) -> Agreement:
     """Compare two DICOM PN values: alphabetic, ideographic and phonetic group, each with its own kind.
 
     CLOSE: one letter apart (from five letters on), family and given swapped, one given name missing, or one group
-    agrees and another does not (another transliteration, or somebody of the same sound).
+    equal and another not (another transliteration, or somebody of the same sound).
     """
     found = {_compare_groups(mine, theirs) for mine, theirs in zip(_groups(one), _groups(other), strict=True)}
     found.discard(Agreement.EMPTY)
-    if Agreement.EQUAL in found:
-        return Agreement.CLOSE if Agreement.DIFFERENT in found else Agreement.EQUAL
-    if Agreement.CLOSE in found:
-        return Agreement.CLOSE
-    return Agreement.DIFFERENT if found else Agreement.EMPTY
+    if len(found) <= 1:
+        return found.pop() if found else Agreement.EMPTY
+    return Agreement.CLOSE if Agreement.EQUAL in found else Agreement.DIFFERENT
 
 
 def compare_birth_dates(one: str, other: str) -> Agreement:

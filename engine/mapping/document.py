@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -89,8 +89,3 @@ class MappingDocument(_Section):
         if (self.target == "hl7v2") != (self.message is not None):
             raise ValueError("a mapping with message: when it is to hl7v2, and only then")
         return self
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema for editors."""
-    return MappingDocument.model_json_schema(by_alias=True)

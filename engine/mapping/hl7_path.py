@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.hl7.delimiter import Delimiters
 from engine.hl7.message import Segment
 from engine.mapping.path import NotAPath, Path, Read
 from engine.mapping.scope import Scope
@@ -177,9 +178,7 @@ def _plain_raw(name: str, field: int, null: Value) -> Read:
         if found is None:
             return None
         raw = found[0].field(field)
-        if not raw:
-            return raw
-        return null if raw == _QUOTED_NULL else Raw(raw, scope.delimiters)
+        return _raw_part(scope, raw, None, None, null) if raw else raw
 
     return read
 
@@ -279,7 +278,13 @@ def _raw_part(scope: Scope, raw: str, component: int | None, subcomponent: int |
             piece = delimiters.subcomponent(piece, subcomponent)
     if not piece:
         return piece
+    if piece[0] == delimiters.component_separator and not piece.strip(_separators(delimiters)):
+        return ""
     return null if piece == _QUOTED_NULL else Raw(piece, delimiters, component is not None)
+
+
+def _separators(delimiters: Delimiters) -> str:
+    return delimiters.component_separator + delimiters.repetition_separator + delimiters.subcomponent_separator
 
 
 def _first_of(values: Callable[[Scope], list[Value]]) -> Read:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken, v_args
 
@@ -55,7 +54,7 @@ def parse_expression(text: str) -> Expression:
 
 @cache
 def _grammar() -> Lark:
-    return Lark(Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8"), parser="lalr", lexer="contextual")
+    return Lark.open_from_package(__package__, "grammar.lark", parser="lalr", lexer="contextual")
 
 
 def _reason(cause: UnexpectedInput, text: str) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from engine.mapping.path import Path, Read
 from engine.mapping.place import Place
 from engine.mapping.scope import Scope
 from engine.mapping.value import Raw, Value, as_text, has_value
+from engine.records.explicit import NULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +61,13 @@ class Rule:
 
     def explain(self, scope: Scope, value: Value) -> Explained:
         """Return where this rule's value came from."""
-        path = self.source_of(scope)
-        has_source = path is not None and has_value(path.read_raw(scope))
+        erasing = (path for path in self.paths if path.read_raw(scope) is NULL)
+        path = next(erasing, None) if value is NULL else self.source_of(scope)
+        gave = path is not None and (value is NULL or has_value(path.read_raw(scope)))
         return Explained(
             target=scope.budget.prefix + self.target,
             value=value.text if isinstance(value, Raw) else value,
-            source=path.text if path and has_source else "",
+            source=path.text if path and gave else "",
             file=self.place.file,
             line=self.place.line,
         )

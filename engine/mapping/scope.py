@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.core.limits import DEFAULT_LIMITS
 from engine.hl7.delimiter import DEFAULT_DELIMITERS, Delimiters
 from engine.hl7.message import Message, Segment
 from engine.mapping.context import Context
@@ -17,15 +16,15 @@ Segments = dict[str, list[Segment]]
 class Budget:
     """What one run may still spend, over all of its groups."""
 
-    __slots__ = ("bytes_left", "prefix", "steps_left", "trace")
+    __slots__ = ("_most_bytes", "_most_steps", "bytes_left", "prefix", "steps_left", "trace")
 
-    def __init__(self) -> None:
+    def __init__(self, most_steps: int, most_bytes: int) -> None:
         self.trace: list[Explained] | None = None
         """Where explanations are collected; None when nobody asks."""
         self.prefix = ""
         """What stands before target names while a nested mapping runs."""
-        self.steps_left = DEFAULT_LIMITS.mapping_steps
-        self.bytes_left = DEFAULT_LIMITS.mapping_result_bytes
+        self._most_steps = self.steps_left = most_steps
+        self._most_bytes = self.bytes_left = most_bytes
 
     def spend_steps(self, steps: int) -> None:
         """Count work done.
@@ -35,7 +34,7 @@ class Budget:
         """
         self.steps_left -= steps
         if self.steps_left < 0:
-            raise MappingFault(f"stopped after {DEFAULT_LIMITS.mapping_steps} steps", code="MAP-205")
+            raise MappingFault(f"stopped after {self._most_steps} steps", code="MAP-205")
 
     def spend_bytes(self, size: int) -> None:
         """Count what was made [bytes].
@@ -45,7 +44,7 @@ class Budget:
         """
         self.bytes_left -= size
         if self.bytes_left < 0:
-            raise MappingFault(f"result larger than {DEFAULT_LIMITS.mapping_result_bytes} bytes", code="MAP-205")
+            raise MappingFault(f"result larger than {self._most_bytes} bytes", code="MAP-205")
 
 
 class Scope:
@@ -78,16 +77,17 @@ class Scope:
     @classmethod
     def of(cls, source: Message | dict[str, Any], context: Context) -> Scope:
         """Return the scope of a whole source, with a fresh budget."""
+        budget = Budget(context.most_steps, context.most_bytes)
         if isinstance(source, Message):
             members = source.segments
             return cls(
                 context=context,
-                budget=Budget(),
+                budget=budget,
                 segments=by_name(members),
                 members=members,
                 delimiters=source.delimiters,
             )
-        return cls(context=context, budget=Budget(), resource=source)
+        return cls(context=context, budget=budget, resource=source)
 
     def group(self, shared: Segments, members: list[Segment]) -> Scope:
         """Return the scope of a group: its own segments first, then those that stand before the first group."""

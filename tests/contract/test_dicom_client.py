@@ -39,7 +39,8 @@ from engine.dicom.errors import (
     UnexpectedPdu,
     Unreachable,
 )
-from engine.dicom.pdu import AssociateAccept, AssociateReject, ContextResult, UserInformation
+from engine.dicom.pdu import AssociateAccept, AssociateReject, ContextResult
+from engine.dicom.user_information import UserInformation
 
 VERIFICATION, CT, MWL = str(Verification), str(CTImageStorage), str(ModalityWorklistInformationFind)
 COMMITMENT = str(StorageCommitmentPushModel)

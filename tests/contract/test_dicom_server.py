@@ -28,7 +28,8 @@ from engine.core.errors import PeerError, StorageError
 from engine.core.limits import DEFAULT_LIMITS, Limits
 from engine.dicom import command as dimse
 from engine.dicom import pdu
-from engine.dicom.pdu import Abort, AssociateRequest, ProposedContext, UserInformation
+from engine.dicom.pdu import Abort, AssociateRequest, ProposedContext
+from engine.dicom.user_information import UserInformation
 
 CT = str(CTImageStorage)
 MWL = str(ModalityWorklistInformationFind)
@@ -326,6 +327,16 @@ async def test_no_more_associations_than_the_limit() -> None:
         assert house.server.associations == 2
 
 
+async def test_far_too_many_connections_are_not_listened_to() -> None:
+    async with open_house(replace(DEFAULT_LIMITS, associations=1)) as house, contextlib.AsyncExitStack() as waiting:
+        for _ in range(4):
+            await waiting.enter_async_context(Raw.open(house, request=b"\1"))
+
+        async with Raw.open(house, request=b"") as last:
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await last.pdu()
+
+
 async def test_contexts_that_are_not_ours(house: House) -> None:
     ae = AE(ae_title="CT1")
     ae.add_requested_context("1.2.3.4")
@@ -507,6 +518,18 @@ async def test_a_query_stops_when_the_peer_goes(raw: Raw, house: House) -> None:
     raw.writer.transport.abort()
 
     await house.steps.closed.wait()
+
+
+async def test_a_peer_that_does_not_read_is_given_up() -> None:
+    limits = replace(DEFAULT_LIMITS, association_idle_s=0.05, association_request_s=0.05)
+    async with open_house(limits) as house, Raw.open(house) as raw:
+        raw.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        house.steps.endless = True
+        house.steps.found = [(0xFF00, bytes(60_000))]
+        raw.writer.write(raw.command(5, CommandField=0x20, AffectedSOPClassUID=MWL, CommandDataSetType=1) + data(5))
+
+        await house.steps.closed.wait()
+        assert house.server.associations == 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from engine.core.limits import DEFAULT_LIMITS
 from engine.dicom import command as dimse
 from engine.dicom import pdu
 from engine.dicom.association import Aborted, Accepted, AssociateRequested, Association, Fragment
-from engine.dicom.pdu import AssociateAccept, AssociateRequest, ProposedContext, UserInformation
+from engine.dicom.pdu import AssociateAccept, AssociateRequest, ProposedContext
+from engine.dicom.user_information import UserInformation
 
 LIMITS = replace(DEFAULT_LIMITS, pdu_bytes=4096, associate_pdu_bytes=4096)
 REQUEST = pdu.encode_request(

@@ -230,24 +230,24 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         (
             "quiet: {sources: {CT1: 5 parsecs}}",
             "1:24: error CFG-106: 'quiet.sources.CT1' must be a duration, for example 30s",
-        ),  # noqa: E501
+        ),
         ("site: {name: 7}", "1:14: error CFG-106: 'site.name' must be text"),
         ("site: []", "1:7: error CFG-106: 'site' must be a section with keys"),
         ("issuers: {}", "1:10: error CFG-106: 'issuers' must be a list"),
         (
             "site: {timezone: Mars/Base}",
             "1:18: error CFG-106: 'site.timezone' must be a time zone name, for example Europe/Berlin",
-        ),  # noqa: E501
+        ),
         ("listeners: {http: {port: many}}", "1:26: error CFG-106: 'listeners.http.port' must be a whole number"),
         ("listeners: {http: {port: 70000}}", "1:26: error CFG-107: 'listeners.http.port' must be between 0 and 65535"),
         (
             "destinations: {mllp: {ris: {port: 0}}}",
             "1:35: error CFG-107: 'destinations.mllp.ris.port' must be between 1 and 65535",
-        ),  # noqa: E501
+        ),
         (
             "listeners: {dicom: {archive: {ae_title: ABCDEFGHIJKLMNOPQ}}}",
             "1:41: error CFG-106: 'listeners.dicom.archive.ae_title' must be at most 16 long",
-        ),  # noqa: E501
+        ),
         (
             "limits: {pdu_bites: 1}",
             "1:10: error CFG-104: unknown key 'pdu_bites' under 'limits'; did you mean 'pdu_bytes'?",
@@ -287,7 +287,7 @@ ROUTE = "route: r\nfrom: {mllp: his}\nmap: order-from-hl7\napply: order\n"
         (
             ROUTE.replace("{mllp: his}", "{mllp: his, event: e}"),
             "2:7: error CFG-106: 'from' must be one of mllp, fhir and event",
-        ),  # noqa: E501
+        ),
         (ROUTE + "when: MSH_9", "5:7: error MAP-102: 'MSH_9' is not a HL7 field of hl7v2"),
         (
             "route: r\nfrom: {event: study.completed}\nmap: omg-o19-from-study\nto: [{mllp: ris, retry: {frist: 1s}}]",

@@ -24,8 +24,9 @@ from engine.dicom.association import (
     ReleaseRequested,
 )
 from engine.dicom.command import p_data
-from engine.dicom.pdu import Abort, AssociateAccept, AssociateReject, AssociateRequest, UserInformation
+from engine.dicom.pdu import Abort, AssociateAccept, AssociateReject, AssociateRequest
 from engine.dicom.upper_layer import ACTIONS, Happening, State, after
+from engine.dicom.user_information import UserInformation
 
 LIMITS = replace(DEFAULT_LIMITS, pdu_bytes=1000, associate_pdu_bytes=2000)
 REQUEST = AssociateRequest(called_ae="A", calling_ae="B", contexts=(), user=UserInformation(max_length=1000))

@@ -14,13 +14,8 @@ from engine.connectors.dicom.verification import VerificationService
 from engine.connectors.dicom.worklist import WorklistService
 from engine.dicom import sop_class
 from engine.dicom.negotiation import negotiate, refusal
-from engine.dicom.pdu import (
-    AssociateReject,
-    AssociateRequest,
-    ContextResult,
-    ProposedContext,
-    UserInformation,
-)
+from engine.dicom.pdu import AssociateReject, AssociateRequest, ContextResult, ProposedContext
+from engine.dicom.user_information import UserInformation
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 JPEG_LS = "1.2.840.10008.1.2.4.80"

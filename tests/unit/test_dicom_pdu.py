@@ -18,17 +18,8 @@ from pynetdicom.pdu_primitives import (
 from engine.core.errors import InvariantError
 from engine.dicom import pdu
 from engine.dicom.errors import MalformedPdu
-from engine.dicom.pdu import (
-    Abort,
-    AssociateAccept,
-    AssociateReject,
-    AssociateRequest,
-    ContextResult,
-    ProposedContext,
-    RoleSelection,
-    UserIdentity,
-    UserInformation,
-)
+from engine.dicom.pdu import Abort, AssociateAccept, AssociateReject, AssociateRequest, ContextResult, ProposedContext
+from engine.dicom.user_information import RoleSelection, UserIdentity, UserInformation
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MWL = "1.2.840.10008.5.1.4.31"

@@ -149,6 +149,12 @@ def test_functions_on_data_types_are_given_the_field_with_its_parts() -> None:
     assert (part.text, part.is_component) == ("HOSP&1.2.3&ISO", True)
 
 
+def test_a_field_of_separators_alone_is_empty_for_functions_too() -> None:
+    message = MESSAGE.replace("4711^^^HOSP&1.2.3&ISO^MR~0815^^^OTHER", "^^^~")
+
+    assert read("PID-3 or PID-1 | text", message) == "1"
+
+
 def test_other_delimiters_are_honoured() -> None:
     message = "MSH$%*!@$HIS$HOSP$$$20261121$$ADT%A08$1$P$2.5.1\rPID$1$$4711%%%HOSP@1.2.3*0815$$TEST%A!S!B\r"
 

@@ -287,6 +287,16 @@ def test_map_205_too_large_a_result() -> None:
     assert (code, text) == ("MAP-205", "result larger than 16777216 bytes")
 
 
+def test_a_site_may_lower_the_bounds() -> None:
+    made = mapping(order("  comments: NTE-3"), patient=PATIENT)
+    message = Message.parse((HEAD + "PID|1||4711\rNTE|1||ABC\r").encode())
+
+    with pytest.raises(MappingFault, match="MAP-205: stopped after 3 steps"):
+        made.run(message, Context(most_steps=3))
+    with pytest.raises(MappingFault, match="MAP-205: result larger than 2 bytes"):
+        made.run(message, Context(most_bytes=2))
+
+
 @pytest.mark.parametrize("pid", ["PID|1", "PID|1||", 'PID|1||""', "PID|1||^^^HOSP", "PV1|1"])
 def test_a_patient_needs_an_identifier(pid: str) -> None:
     made = mapping(order(""), patient=PATIENT)
@@ -377,7 +387,8 @@ def test_each_item_of_a_list() -> None:
 def test_a_message_is_the_same_for_the_same_control_id_and_time() -> None:
     made = mapping(
         "from: event\nto: hl7v2\nmessage: ADT^A08^ADT_A01\nset:\n  MSH-3: {text: US}\n"
-        "  PID-3: patient.identifiers | cx\n  PID-5.1: patient.name\n  PID-8: patient.sex\n  NTE[2]-3: order.priority\n  NTE[1]-3: study.modalities[*]\n"
+        "  PID-3: patient.identifiers | cx\n  PID-5.1: patient.name\n  PID-8: patient.sex\n"
+        "  NTE[2]-3: order.priority\n  NTE[1]-3: study.modalities[*]\n"
     )
     event = {
         "patient": {"identifiers": [{"value": "1"}, {"value": "2"}], "name": "A|B", "sex": ""},

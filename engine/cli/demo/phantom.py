@@ -105,8 +105,8 @@ def chest() -> Picture:
         Ellipse(512, 560, 62, 480, "heart"),
         Ellipse(570, 650, 140, 165, "heart"),
         Ellipse(512, 1010, 420, 190, "heart"),
-        Ellipse(290, 205, 240, 26, "bone"),
-        Ellipse(734, 205, 240, 26, "bone"),
+        Ellipse(372, 212, 132, 17, "bone"),
+        Ellipse(652, 212, 132, 17, "bone"),
     ]
     return _painted(XRAY_SIZE, _XRAY, shapes, 1)
 

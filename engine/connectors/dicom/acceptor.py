@@ -36,7 +36,8 @@ from engine.dicom.command import NO_DATA_SET, RESPONSE, Command
 from engine.dicom.errors import AssociationError, MalformedPdu, OperationNotSupported, UnexpectedPdu
 from engine.dicom.implementation import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from engine.dicom.negotiation import ACCEPTED, negotiate
-from engine.dicom.pdu import Abort, AssociateAccept, AssociateReject, AssociateRequest, UserInformation
+from engine.dicom.pdu import Abort, AssociateAccept, AssociateReject, AssociateRequest
+from engine.dicom.user_information import UserInformation
 
 log = structlog.get_logger()
 

@@ -21,16 +21,10 @@ from engine.dicom.command import MEDIUM_PRIORITY, NO_DATA_SET, Command, Operatio
 from engine.dicom.errors import AssociationAborted, AssociationError, AssociationRejected, NoAnswer, Unreachable
 from engine.dicom.implementation import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from engine.dicom.negotiation import ACCEPTED
-from engine.dicom.pdu import (
-    Abort,
-    AssociateAccept,
-    AssociateRequest,
-    ProposedContext,
-    RoleSelection,
-    UserInformation,
-)
+from engine.dicom.pdu import Abort, AssociateAccept, AssociateRequest, ProposedContext
 from engine.dicom.sop_class import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from engine.dicom.status import is_pending
+from engine.dicom.user_information import RoleSelection, UserInformation
 
 MAX_CONTEXTS: Final = 128
 _CHUNK_BYTES: Final = 1024 * 1024

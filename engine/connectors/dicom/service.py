@@ -85,8 +85,11 @@ class Operation(Protocol):
 class Service(Protocol):
     """A service class (PS3.4) in the role of provider."""
 
-    operations: Collection[int]
-    """Command Fields it takes; others are answered 0x0211."""
+    @property
+    def operations(self) -> Collection[int]:
+        """Command Fields it takes; others are answered 0x0211."""
+        ...
+
     keeps_going: bool
     """Whether `finish` is seen through when the association ends meanwhile (a store), or cancelled (a query)."""
 

@@ -17,6 +17,7 @@ from engine.fhir.outcome import issues_of
 
 log = structlog.get_logger()
 
+PREFIX = "/fhir"
 _RETRY_AFTER_S = 5
 _NOT_FOUND, _NOT_ALLOWED, _TOO_LARGE = 404, 405, 413
 
@@ -43,7 +44,7 @@ async def tell_failures(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def _of_server(request: web.Request, status: int) -> Issue:
-    kind = request.path.removeprefix("/fhir").strip("/").split("/", 1)[0]
+    kind = request.path.removeprefix(PREFIX).strip("/").split("/", 1)[0]
     if status == _NOT_ALLOWED:
         return Issue(code="FHIR-107", text="this interaction is not offered here")
     if status == _NOT_FOUND and served(kind) is None:

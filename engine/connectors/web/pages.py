@@ -136,11 +136,11 @@ class PageHandlers:
         """Go to what a number means."""
         text = query.text(request.query, "q")
         if text is None:
-            raise web.HTTPSeeOther("/orders")
+            return _see("/orders")
         found = await self._records.find(text)
         if found is None:
             return self._pages.page("nothing.html", status=404, text=text)
-        raise web.HTTPSeeOther(_PLACES[found].format(quote(text, safe="")))
+        return _see(_PLACES[found].format(quote(text, safe="")))
 
     async def style(self, request: web.Request) -> web.Response:
         """Give the style sheet; its address carries a version."""
@@ -165,6 +165,10 @@ class PageHandlers:
         older = f"{request.path}?{urlencode({**asked, 'after': found['next']})}" if found["next"] else None
         newest = f"{request.path}?{urlencode(asked)}" if "after" in request.query else None
         return self._pages.page(template, found=found, asked=asked, older=older, newest=newest, **values)
+
+
+def _see(path: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": path})
 
 
 def _choice_path(request: web.Request, issuer: str) -> str:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from engine.config.site import Site
 from engine.connectors.web.health import engine_version
 
+_NOTHING: Final = "\N{EN DASH}"
 _PACKAGE: Final = "engine.connectors.web"
 _GOOD: Final = frozenset({"DELIVERED", "APPLIED", "COMPLETED", "COMPLETE_VERIFIED", "COMPLETE_ASSUMED", "ACQUIRED"})
 _GOOD_TOO: Final = frozenset({"RESOLVED", "REPORTED", "READY"})
@@ -62,7 +63,7 @@ class Pages:
     def _when(self, moment: str | datetime | None) -> Markup | str:
         """Write a time in the site's zone; the exact one in UTC is its title."""
         if not moment:
-            return "–"
+            return _NOTHING
         zone = ZoneInfo(self._site().settings.site.timezone)
         exact = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
         if exact.tzinfo is None:
@@ -85,23 +86,23 @@ def person(name: str) -> str:
     """Write a DICOM PN value as family name, given names. Source: DICOM PS3.5 6.2.1."""
     groups = [group for group in name.split("=") if group]
     if not groups:
-        return "–"
+        return _NOTHING
     family, _, rest = groups[0].partition("^")
     given = " ".join(part for part in rest.split("^")[:2] if part)
-    return f"{family}, {given}" if given and family else family or given or "–"
+    return f"{family}, {given}" if given and family else family or given or _NOTHING
 
 
 def day(date: str) -> str:
     """Write YYYY[MM[DD]] with hyphens."""
     if not date.isdigit() or len(date) not in (4, 6, 8):
-        return date or "–"
+        return date or _NOTHING
     return "-".join(part for part in (date[:4], date[4:6], date[6:]) if part)
 
 
 def size(count: int | None) -> str:
     """Write a number of bytes."""
     if count is None:
-        return "–"
+        return _NOTHING
     number = float(count)
     for unit in ("B", "KB", "MB", "GB"):
         if number < 1024:
