@@ -33,6 +33,7 @@ from engine.fhir.outcome import issues_of, note, operation_outcome, status_of
 from engine.fhir.service_request import order_issues
 from engine.fhir.validation import find_issues, preload
 from engine.linkage.procedure import find_procedure
+from engine.mapping.fhir_source import order_view
 from engine.mapping.result import Result
 from engine.records.exchange import Peer
 from engine.records.fact import OrderFact, PatientFact
@@ -171,7 +172,7 @@ class ResourceIntake:
     async def _read(self, posted: Posted, site: Site) -> _Read:
         order = await self._checked(posted.body)
         subject = await subject_patient(order, posted.base_url, site, self._reader)
-        view = {**order, "patient": subject.resource}
+        view = order_view(order, subject.resource)
         context = site.context()
         routes = [route for route in site.message_routes("fhir", _KIND) if route.matches(view, context)]
         if not routes:

@@ -21,7 +21,7 @@ class Entry:
 
 COMMANDS: Mapping[str, Entry] = {
     "check": Entry("engine.cli.check", "check", "Check the routes, mappings, tables and tests of a site."),
-    "demo": Entry("engine.cli.demo", "demo", "Run a small hospital's morning against the engine."),
+    "demo": Entry("engine.cli.demo.command", "demo", "Play a hospital's morning against a real engine."),
     "map": Entry("engine.cli.map", "map_file", "Run one mapping on one file, and say where every value came from."),
     "serve": Entry("engine.cli.serve", "serve", "Run the engine."),
 }
@@ -61,3 +61,7 @@ def _version() -> str:
 @click.version_option(_version(), prog_name="isthmus")
 def main() -> None:
     """Isthmus: an HL7/FHIR integration engine between PACS, RIS and HIS."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,1 @@
-"""What integrators write: settings, routes, mappings, tables and their tests. Read, checked and compiled as one site."""
+"""What integrators write: settings, routes, mappings, tables, tests. Read, checked and compiled as one site."""

@@ -7,6 +7,7 @@ Plain numbers are seconds and bytes.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,7 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator, with_config
 
 from engine.config.unit import duration_s, size_bytes
-from engine.core.limits import Limits
+from engine.core.limits import DEFAULT_LIMITS, Limits
+from engine.hl7.charset import codecs_of
 from engine.records.issuer import Issuer, IssuerTable
 
 Duration = Annotated[float, BeforeValidator(duration_s), Field(ge=0)]
@@ -46,18 +48,102 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=False)
 
 
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError as cause:
+        raise ValueError("an address or network, for example 10.1.2.0/24") from cause
+    return text
+
+
+def _charset(name: str) -> str:
+    if not codecs_of(name):
+        raise ValueError("a character set of HL7 table 0211, for example 8859/1")
+    return name
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""An IP address or network, such as `10.1.2.3` or `10.1.2.0/24`."""
+
+Charset = Annotated[str, AfterValidator(_charset)]
+"""A name of HL7 table 0211."""
+
+FilePath = Annotated[str, Field(min_length=1)]
+"""A file; one that is not absolute lies in the site's folder."""
+
+TlsVersion = Annotated[Literal["1.2", "1.3"], BeforeValidator(lambda said: str(said) if said in (1.2, 1.3) else said)]
+
+
+class ListenerTls(Section):
+    """TLS of a listener. Changed files count for the next connection, without a restart."""
+
+    certificate: FilePath
+    """PEM: ours, then the chain that leads to the root."""
+    key: FilePath
+    """PEM, of mode 0600."""
+    client_ca: FilePath | None = None
+    """PEM: only peers with a certificate of these authorities may connect (mutual TLS)."""
+    minimum: TlsVersion = "1.2"
+
+
+class DestinationTls(Section):
+    """TLS towards a destination. Changed files count for the next connection, without a restart."""
+
+    ca: FilePath | None = None
+    """PEM: authorities that its certificate must come from; None takes those of the operating system."""
+    certificate: FilePath | None = None
+    """PEM: what we show when it asks who we are (mutual TLS)."""
+    key: FilePath | None = None
+    """PEM, of mode 0600."""
+    server_name: str | None = None
+    """Name that its certificate must have; None takes `host`."""
+    minimum: TlsVersion = "1.2"
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.certificate is None) is not (self.key is None):
+            raise ValueError("a section with both certificate and key, or neither")
+        return self
+
+
 class MllpListener(Section):
     """A port that takes HL7 v2 over MLLP."""
 
     port: Port = 2575
     host: str = "127.0.0.1"
-    default_charset: str | None = None
-    """What a message without MSH-18 is written in; None tries UTF-8, then Windows-1252."""
+    tls: ListenerTls | None = None
+    """MLLP inside TLS; None listens in plain text."""
+    allow_plaintext: bool = False
+    """Needed to listen without TLS on an address that others can reach; `allow_from` must then say who."""
+    allow_from: tuple[Network, ...] | None = Field(default=None, strict=False)
+    """Addresses and networks that may connect; None lets everybody in, [] nobody."""
+    default_charset: Charset | Annotated[tuple[Charset, ...], Field(strict=False)] | None = None
+    """What a message without MSH-18 is written in, or several in the order they are tried.
+
+    They are also tried when a message does not fit what MSH-18 says. None tries UTF-8, then Windows-1252.
+    """
     default_issuer: str | None = None
     """Issuer key of identifiers without an assigning authority; None takes the site's."""
     end_block: Literal["strict", "lenient"] = "strict"
+    """`lenient` takes a message whose 1C is not followed by 0D."""
+    allow_unframed: bool = False
+    """Take messages without start block; they end where nothing comes for 500 ms."""
+    accept_eof_as_end: bool = False
+    """Take a message that ends in CR but has no end block when the sender closes."""
+    max_message: Annotated[Size, Field(ge=1024)] = DEFAULT_LIMITS.mllp_message_bytes
+    """Longest message [bytes]."""
+    batch_answer: Literal["messages", "batch"] = "messages"
+    """How a batch is answered: message by message, or with one batch whose BHS-12 names it."""
+    blank_ack_condition: Literal["NE", "AL"] = "NE"
+    """What one of MSH-15 and MSH-16 means when it is blank while the other has a value."""
     processing_ids: tuple[Literal["P", "T", "D"], ...] = Field(default=("P",), strict=False)
     """MSH-11 values that are taken; an empty one always is."""
+
+    @property
+    def charsets(self) -> str | None:
+        """Return `default_charset` as MSH-18 would list it."""
+        said = self.default_charset
+        return "~".join(said) if isinstance(said, tuple) else said
 
 
 class DicomListener(Section):
@@ -93,7 +179,11 @@ class MllpDestination(Section):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 2576
+    tls: DestinationTls | None = None
+    """MLLP inside TLS; None sends in plain text."""
     ack_timeout_s: Duration = Field(default=30.0, alias="ack_timeout")
+    ack_match: Literal["exact", "prefix"] = "exact"
+    """`prefix` takes an answer whose MSA-2 is our MSH-10 cut off after 20 characters or more."""
 
 
 class Destinations(Section):

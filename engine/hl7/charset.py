@@ -113,7 +113,8 @@ def decode(raw: bytes, declared: str = "", default: str | None = None) -> tuple[
     Args:
         raw: The body, a byte order mark included.
         declared: MSH-18 as it stands, repetitions separated by `~`.
-        default: Set of the listener (a name of table 0211), used when nothing usable is declared.
+        default: Sets of the listener (names of table 0211 separated by `~`), tried when nothing usable is declared or
+            what is declared does not fit.
 
     Valid multi-byte UTF-8 wins over a declared 8-bit set of ISO 8859. Text is normalised to NFC.
 
@@ -124,7 +125,7 @@ def decode(raw: bytes, declared: str = "", default: str | None = None) -> tuple[
     if start:
         raw = raw[start:]
         declared, default = "UNICODE UTF-8", None
-    first = codecs_of(declared.partition("~")[0]) or (codecs_of(default) if default else ())
+    first = codecs_of(declared.partition("~")[0]) or codecs_of((default or "").partition("~")[0])
     if raw.isascii() and b"\x1b" not in raw:
         return raw.decode("ascii"), first[0] if first else UTF_8
     failures: dict[str, UnicodeDecodeError] = {}
@@ -147,7 +148,7 @@ def _candidates(raw: bytes, declared: str, default: str | None) -> list[str]:
     names = declared.split("~")
     listed = [codec for name in names for codec in codecs_of(name)]
     first = list(codecs_of(names[0]))
-    fallback = list(codecs_of(default)) if default else []
+    fallback = [codec for name in default.split("~") for codec in codecs_of(name)] if default else []
     if b"\x1b" in raw and _ISO_2022[0] in listed:
         return [*_ISO_2022, *fallback]
     if first and first[0] in _ISO_2022:

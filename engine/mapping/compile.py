@@ -29,7 +29,7 @@ from engine.mapping.place import Flaw, Place
 from engine.mapping.registry import function_for, nearest_function
 from engine.mapping.scope import Scope
 from engine.mapping.table import Table
-from engine.mapping.value import Raw, Value, as_text, has_value, weaker
+from engine.mapping.value import Value, as_text, has_value, weaker
 from engine.records.explicit import NULL
 
 SourceKind = Literal["hl7v2", "fhir", "event"]
@@ -365,9 +365,6 @@ def _call(function: Function, value: Compiled, arguments: list[Read], *, each: b
 
 
 def _text_of(value: Value) -> Value:
-    if isinstance(value, Raw):
-        field = value.delimiters.components(value.delimiters.repetitions(value.text)[0])[0]
-        return value.delimiters.unescape(field).strip()
     try:
         return as_text(value)
     except TypeError as cause:

@@ -17,7 +17,3 @@ class Table:
     rows: Mapping[str, str]
     """By folded key; without the row for `*`."""
     default: str | None = None
-
-    def find(self, key: str) -> str | None:
-        """Return the value of a key, the default when there is no row, None when there is no default either."""
-        return self.rows.get(key.strip().casefold(), self.default)

@@ -110,12 +110,10 @@ _linked = Statement(
     .order_by(table.requested_procedure.c.id)
 )
 _owners = Statement(
-    select(table.patient_identifier.c.patient_id.distinct()).where(
-        table.patient_identifier.c.value == bindparam("value")
-    )
+    select(table.patient_identifier.c.patient_id).where(table.patient_identifier.c.value == bindparam("value"))
 )
 _owners_exact = Statement(
-    select(table.patient_identifier.c.patient_id.distinct()).where(
+    select(table.patient_identifier.c.patient_id).where(
         table.patient_identifier.c.value == bindparam("value"), table.patient_identifier.c.issuer == bindparam("issuer")
     )
 )

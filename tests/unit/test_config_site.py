@@ -11,7 +11,7 @@ from engine.config.check import run_tests
 from engine.config.finding import as_json
 from engine.config.site import Site, SiteRejected, load_site
 from engine.config.source import shipped_folder
-from engine.core.errors import ConfigError
+from engine.core.errors import ConfigError, PeerError
 from engine.hl7.message import Message
 from engine.records.fact import OrderFact
 
@@ -322,6 +322,34 @@ def test_routes_that_are_refused(tmp_path: Path, text: str, finding: str) -> Non
 )
 def test_tables_that_are_refused(tmp_path: Path, text: str, finding: str) -> None:
     assert rejected(written(tmp_path, tables__own=text)) == [f"mappings/tables/own.csv:{finding}"]
+
+
+def test_a_table_that_is_not_utf_8(tmp_path: Path) -> None:
+    written(tmp_path, tables__own="from,to\n")
+    (tmp_path / "mappings" / "tables" / "own.csv").write_bytes(b"from,to\n\xe4,a\n")
+
+    assert rejected(tmp_path) == [
+        "mappings/tables/own.csv:1:1: error CFG-106: the file must be UTF-8; byte 8 is not",
+    ]
+
+
+def test_a_route_may_send_on_what_came_in(tmp_path: Path) -> None:
+    text = "route: forward\nfrom: {mllp: his}\nwhen: MSH-9.1 == 'ORU' or MSH-9.1 == 'MDM'\nto: [{mllp: ris}]\n"
+
+    route = load_site(written(tmp_path, routes__forward=text), environ={}).message_routes("mllp", "his")[0]
+
+    assert (route.name, route.mapping, route.types) == ("forward", None, {"ORU", "MDM"})
+    assert route.destinations[0].retry.give_up_after_s is None
+
+
+def test_a_condition_that_cannot_be_read_refuses_the_message(tmp_path: Path) -> None:
+    text = ROUTE + "when: PID-7 | date\n"
+    site = load_site(written(tmp_path, routes__own=text), environ={})
+    route = next(one for one in site.routes if one.name == "r")
+    message = Message.parse(b"MSH|^~\\&|A|B|C|D|1||ADT^A01|1|P|2.5\rPID|1||||||never\r")
+
+    with pytest.raises(PeerError, match=r"MAP-203: rule 0: PID-7 is not a valid date at PID\^1\^7"):
+        route.matches(message, site.context())
 
 
 def test_a_code_map_names_station_groups_that_exist(tmp_path: Path) -> None:

@@ -424,16 +424,16 @@ def two_procedures(second: str = "MR") -> StudyWorld:
 
 
 @pytest.mark.parametrize(
-    ("said", "procedure"),
+    ("said", "second", "procedure"),
     [
-        pytest.param(evidence(modality="MR"), 201, id="by modality"),
-        pytest.param(evidence(study_id="RP2"), 201, id="by Study ID"),
-        pytest.param(replace(evidence(), requests=(request("", "RP2"),)), 201, id="by requested procedure ID"),
-        pytest.param(evidence(modality="CT", study_id="none of them"), 200, id="by modality, Study ID unknown"),
+        pytest.param(evidence(modality="MR"), "MR", 201, id="by modality"),
+        pytest.param(evidence(study_id="RP2"), "CT", 201, id="by Study ID"),
+        pytest.param(replace(evidence(), requests=(request("", "RP2"),)), "CT", 201, id="by requested procedure ID"),
+        pytest.param(evidence(study_id="none of them"), "MR", 200, id="by modality, Study ID unknown"),
     ],
 )
-def test_b4_one_of_several_procedures_fits(said: StudyEvidence, procedure: int) -> None:
-    found = match(said, two_procedures())
+def test_b4_one_of_several_procedures_fits(said: StudyEvidence, second: str, procedure: int) -> None:
+    found = match(said, two_procedures(second))
 
     assert found.rule == "B4"
     assert [each.procedure.id for each in found.candidates] == [procedure]
@@ -453,6 +453,12 @@ def test_b4_none_that_fits_is_another_modality() -> None:
 
     assert found.code == "modality_differs_from_order"
     assert found.evidence["ordered"] == ["CT", "MR"]
+
+
+def test_b4_the_procedure_that_the_images_name_must_fit_their_modality() -> None:
+    found = conflict(evidence(modality="CT", study_id="RP2"), two_procedures("MR"))
+
+    assert (found.code, found.evidence["ordered"]) == ("modality_differs_from_order", ["MR"])
 
 
 @pytest.mark.parametrize("state", [OrderState.CANCELLED, OrderState.REPLACED])

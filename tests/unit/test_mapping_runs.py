@@ -14,6 +14,7 @@ from engine.mapping.build import Entry, MappingBuilder
 from engine.mapping.context import Context
 from engine.mapping.document import MappingDocument
 from engine.mapping.fault import MappingFault
+from engine.mapping.fhir_source import source_of
 from engine.mapping.mapping import Mapping
 from engine.mapping.outgoing import Outgoing
 from engine.mapping.table import Table
@@ -418,3 +419,93 @@ def test_a_message_can_be_made_of_a_message_and_keeps_its_nulls() -> None:
         b'PID|||4711|||||""',
         b"",
     ]
+
+
+def test_nested_mappings_of_list_items_and_of_parts() -> None:
+    item = "from: fhir\nto: json\nwhen: value\nset: {id: value}"
+    made = mapping(
+        "from: fhir\nto: json\nset:\n  ids: {use: item, each: identifier}\n  first: {use: item, at: identifier}\n"
+        "  none: {use: item, at: gone}\n  empty: {use: item, each: gone}",
+        item=item,
+    )
+
+    (fact,) = run(made, {"identifier": [{"value": "1"}, {"system": "x"}, {"value": "3"}]})
+
+    assert fact["ids"] == ({"id": "1"}, {"id": "3"})
+    assert "none" not in fact
+    assert fact["empty"] == ()
+
+
+def test_only_messages_are_grouped_by_segments() -> None:
+    _, flaws = built(main="from: event\nto: json\neach: [ORC, OBR]\nset: {a: patient.key}")
+
+    assert flaws == ["mappings/main.yaml:3:7: error CFG-106: 'each' must be the path of a list"]
+
+
+def test_each_and_at_go_with_use() -> None:
+    _, flaws = built(main="from: fhir\nto: json\nset: {a: {value: b, each: c}}")
+
+    assert flaws == ["mappings/main.yaml:3:10: error CFG-106: 'set.a' must be a use when it has each or at"]
+
+
+def test_structured_data_is_not_text() -> None:
+    made = mapping("from: fhir\nto: hl7v2\nmessage: ADT^A08\nset: {PID-5: name, PID-8: gender | upper}")
+
+    assert fault(made, {"resourceType": "Patient", "name": [{"family": "X"}]})[:3] == (
+        "MAP-203",
+        "rule 1: Patient.name is not one value",
+        "Patient.name",
+    )
+    assert fault(made, {"resourceType": "Patient", "gender": {"a": 1}})[:3] == (
+        "MAP-203",
+        "rule 2: Patient.gender is not a valid text",
+        "Patient.gender",
+    )
+
+
+def test_an_identifier_field_takes_identifiers_only() -> None:
+    made = mapping("from: hl7v2\nto: patient\nset: {identifiers: PID-3}")
+
+    assert fault(made, "PID|1||4711\r")[:2] == (
+        "MAP-203",
+        "rule 1: PID-3 is not a list of identifiers; use the function identifiers",
+    )
+
+
+@pytest.mark.parametrize(
+    ("resource", "patient"),
+    [
+        (
+            {
+                "resourceType": "ServiceRequest",
+                "subject": {"reference": "#p"},
+                "contained": [{"id": "p", "resourceType": "Patient"}],
+            },
+            True,
+        ),  # noqa: E501
+        (
+            {
+                "resourceType": "ServiceRequest",
+                "subject": {"reference": "#q"},
+                "contained": [{"id": "p", "resourceType": "Patient"}],
+            },
+            False,
+        ),  # noqa: E501
+        ({"resourceType": "ServiceRequest", "subject": {"reference": "#p"}, "contained": "odd"}, False),
+        ({"resourceType": "ServiceRequest"}, False),
+        ({"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient"}}]}, False),
+        (
+            {
+                "resourceType": "Bundle",
+                "entry": [
+                    "odd",
+                    {"resource": {"resourceType": "ServiceRequest"}},
+                    {"resource": {"resourceType": "Patient"}},
+                ],
+            },
+            True,
+        ),  # noqa: E501
+    ],
+)
+def test_the_source_of_an_order_has_its_patient(resource: dict[str, Any], patient: bool) -> None:
+    assert ("patient" in source_of(resource)) is patient

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.dicom.uid import new_uid
+
 ISSUER = "HOSP"
 """Assigning authority of every patient ID in the story."""
 
@@ -62,13 +64,11 @@ class Cast:
         return f"DEMO{self.tag}-{name}"
 
 
-def new_cast(tag: str, abdomen_uid: str, chest_uid: str) -> Cast:
+def new_cast(tag: str = "") -> Cast:
     """Return the cast of one run.
 
     Args:
         tag: Up to six letters and digits that make numbers unique among the runs against one engine; "" for none.
-        abdomen_uid: Study Instance UID that the HIS gives to the CT of the abdomen.
-        chest_uid: Study Instance UID that the HIS gives to the chest X-ray.
     """
     alpha = Person(patient_id=f"P{tag}1001", name="TEST^ALPHA", birth_date="19800229", sex="F")
     bravo = Person(patient_id=f"P{tag}1002", name="TEST^BRAVO", birth_date="19551103", sex="M")
@@ -92,8 +92,8 @@ def new_cast(tag: str, abdomen_uid: str, chest_uid: str) -> Cast:
         bravo=bravo,
         charlie=charlie,
         wrong_patient_id=f"P{tag}1020",
-        abdomen=exam(1, alpha, ("74150", "CT abdomen", "CT", "CT1"), abdomen_uid),
-        chest=exam(2, bravo, ("71046", "Chest X-ray", "CR", "CR1"), chest_uid),
+        abdomen=exam(1, alpha, ("74150", "CT abdomen", "CT", "CT1"), new_uid()),
+        chest=exam(2, bravo, ("71046", "Chest X-ray", "CR", "CR1"), new_uid()),
         head=exam(3, alpha, ("70450", "CT head", "CT", "CT1")),
         hand=exam(4, charlie, ("73130", "Hand X-ray", "CR", "CR1")),
         tag=tag,

@@ -74,8 +74,7 @@ def orm_order(exam: Exam, control_id: str) -> bytes:
         _pid(exam.person),
         "PV1|1|O|RAD",
         f"ORC|NW|{exam.placer_number}^HIS|||SC||^^^{_now()}^^R",
-        f"OBR|1|{exam.placer_number}^HIS||{exam.code}^{exam.description}^C4||||||||||||||{exam.accession_number}"
-        f"||||||{exam.modality}",
+        f"{_obr(exam)}||||||||||||||{exam.accession_number}||||||{exam.modality}",
     ]
     if exam.study_uid:
         segments.append(f"ZDS|{exam.study_uid}^HIS^Application^DICOM")
@@ -91,7 +90,7 @@ def omi_order(exam: Exam, control_id: str) -> bytes:
         "PV1|1|O|RAD",
         f"ORC|NW|{exam.placer_number}^HIS|||SC",
         f"TQ1|1||||||{_now()}||R",
-        f"OBR|1|{exam.placer_number}^HIS||{exam.code}^{exam.description}^C4",
+        _obr(exam),
         f"IPC|{number}|RP-{number}|{exam.study_uid}|SPS-{number}|{exam.modality}|||RAD|{exam.station_ae}",
     )
 
@@ -106,6 +105,10 @@ def _msh(structure: str, control_id: str, version: str) -> str:
 
 def _pid(person: Person) -> str:
     return f"PID|1||{person.patient_id}^^^{ISSUER}^MR||{person.name}||{person.birth_date}|{person.sex}"
+
+
+def _obr(exam: Exam) -> str:
+    return f"OBR|1|{exam.placer_number}^HIS||{exam.code}^{exam.description}^C4"
 
 
 def _now() -> str:

@@ -32,7 +32,7 @@ _DICOM = re.compile(r"DICOM +(\S+)@\S+:(\d+)")
 _HTTP = re.compile(r"Pages +(http://\S+?)/ ")
 
 
-class NotStarted(Exception):  # noqa: N818 - named for what happened
+class NotStarted(Exception):
     """The engine ended, or was not ready in time; the text holds the last lines of its log."""
 
 

@@ -102,9 +102,7 @@ class Modality:
             self.host, self.port, self.ae_title, self.called_ae, contexts=contexts
         ) as client:
             for image in images:
-                answer = await client.store(
-                    image.data_set, image.sop_class, image.sop_uid, EXPLICIT_VR_LITTLE_ENDIAN
-                )
+                answer = await client.store(image.data_set, image.sop_class, image.sop_uid, EXPLICIT_VR_LITTLE_ENDIAN)
                 statuses.append(answer.status)
         return statuses
 

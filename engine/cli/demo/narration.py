@@ -63,14 +63,21 @@ class Narrator:
         self._started = self.clock()
         self._print_row(("bold",) * 5, [column.heading for column in _STORY], "", _STORY)
 
+    @property
+    def elapsed_s(self) -> float:
+        """Time since the start of the story [s]."""
+        return self.clock() - self._started
+
     def tell(self, who: str, whom: str, said: str, answer: str, *, ok: bool = True) -> None:
         """Add a row."""
-        row = Row(at_s=round(self.clock() - self._started, 3), who=who, whom=whom, said=said, answer=answer, ok=ok)
+        row = Row(at_s=round(self.elapsed_s, 3), who=who, whom=whom, said=said, answer=answer, ok=ok)
         self.rows.append(row)
         between = f"{who} {self._sign('→', '->')} {whom}" if whom else who
         mark = self._sign("✓", "ok") if ok else self._sign("✗", "!!")
         cells = [f"{row.at_s:5.1f}s", between, said, answer]
-        self._print_row(("dim", "cyan", "", "" if ok else "bold red", "green" if ok else "bold red"), cells, mark, _STORY)
+        self._print_row(
+            ("dim", "cyan", "", "" if ok else "bold red", "green" if ok else "bold red"), cells, mark, _STORY
+        )
 
     def heading(self, text: str) -> None:
         """Print a line that begins a part."""

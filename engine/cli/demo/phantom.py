@@ -93,9 +93,7 @@ def head(slices: int) -> Iterator[Picture]:
 
 def chest() -> Picture:
     """Return an X-ray of a chest."""
-    ribs = [
-        Ellipse(x, 330 + 62 * number, 190, 130, "rib", ring=13.0) for number in range(7) for x in (335.0, 689.0)
-    ]
+    ribs = [Ellipse(x, 330 + 62 * number, 190, 130, "rib", ring=13.0) for number in range(7) for x in (335.0, 689.0)]
     shapes = [
         Ellipse(512, 640, 440, 560, "soft"),
         Ellipse(512, 120, 150, 210, "soft"),

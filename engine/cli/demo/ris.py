@@ -72,7 +72,9 @@ class Ris:
                 async with self._news:
                     self.notices.append(notice)
                     self._news.notify_all()
-                head = f"MSH|^~\\&|RIS|RAD|ISTHMUS|RAD|{datetime.now(UTC):%Y%m%d%H%M%S}||ACK|R{len(self.notices)}|P|2.5.1"
+                head = (
+                    f"MSH|^~\\&|RIS|RAD|ISTHMUS|RAD|{datetime.now(UTC):%Y%m%d%H%M%S}||ACK|R{len(self.notices)}|P|2.5.1"
+                )
                 writer.write(f"\x0b{head}\rMSA|AA|{notice.control_id}\r\x1c\r".encode())
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

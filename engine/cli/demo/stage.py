@@ -16,7 +16,7 @@ from engine.cli.demo.ris import Ris
 Json = dict[str, Any]
 
 
-class Unexpected(Exception):  # noqa: N818 - named for what happened
+class Unexpected(Exception):
     """The engine answered something that the story does not foresee."""
 
 
