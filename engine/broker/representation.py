@@ -108,7 +108,7 @@ class Representation:
             "code": self._code(of),
             "subject": _reference("Patient", order.patient_id),
         }
-        starts = sorted(step.start for step in of.known.steps if step.start)
+        starts = sorted(step.start for step in of.known.steps_of(procedure.id) if step.start)
         if starts and (start := element.date_time(starts[0], self._zone)):
             made["occurrenceDateTime"] = start
         made["authoredOn"] = element.instant(order.placed_at)
@@ -185,7 +185,7 @@ class Representation:
 
 def _categories(of: OrderedProcedure) -> list[dict[str, Any]]:
     imaging = {"system": system.SNOMED, "code": system.IMAGING, "display": "Imaging"}
-    modalities = dict.fromkeys(step.modality for step in of.known.steps if step.modality)
+    modalities = dict.fromkeys(step.modality for step in of.known.steps_of(of.procedure.id) if step.modality)
     return [{"coding": [imaging]}, *({"coding": [element.modality(code)]} for code in modalities)]
 
 

@@ -285,14 +285,15 @@ def _decided(
         issues = [note(text, severity="warning") for text in notes or ("no route applies this resource",)]
         return Answer(status=_ACCEPTED, body=orjson.dumps(operation_outcome(issues)))
     fact, order_id = placed
-    procedures = known.order(unit, order_id).procedures
+    order = known.order(unit, order_id)
+    procedures = order.procedures
     fresh = next((procedure for procedure in procedures if procedure.cause_id == row), None)
     procedure = fresh or find_procedure(fact, procedures) or procedures[0]
     if fact.control == "CA" and procedure.state is not OrderState.CANCELLED:
         text = "the examination has started; a person decides whether the order is revoked"
         return _refusal([Issue(code="FHIR-112", text=text, where="ServiceRequest.status")])
     status = _OK if fresh is None else _CREATED
-    return _answer(status, _found(unit, procedure.id), preference, site, notes)
+    return _answer(status, resource.of_order(unit.connection, order, procedure), preference, site, notes)
 
 
 def _found(unit: Unit, row: RowId) -> OrderedProcedure:

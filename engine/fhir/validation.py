@@ -160,10 +160,13 @@ def _of_pydantic(kind: str, loc: tuple[str | int, ...], error_type: str, message
 
 def _loose_types(read: BaseModel, said: dict[str, Any], at: str) -> Iterator[Issue]:
     """Yield where the model was given text and made an object, a boolean or a number of it."""
+    fields = read.__dict__
     for name, value in said.items():
-        made = getattr(read, name, None)
+        made = fields.get(name)
+        if type(made) is str:
+            continue
         if made is None:
-            made = getattr(read, f"{name}_fhir", None)
+            made = fields.get(f"{name}_fhir")
         where = f"{at}.{name}"
         if isinstance(made, list) and isinstance(value, list):
             for i, (one, given) in enumerate(zip(made, value, strict=False)):

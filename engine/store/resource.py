@@ -133,17 +133,26 @@ def service_request(connection: Connection, row: RowId) -> OrderedProcedure | No
         return None
     procedure = codec.REQUESTED_PROCEDURE.record(found[0][:_procedure_columns])
     order = codec.IMAGING_ORDER.record(found[0][_procedure_columns:])
-    acts = _rows(connection, _acts, id=order.id)
-    return OrderedProcedure(
-        known=KnownOrder(
+    return of_order(
+        connection,
+        KnownOrder(
             order=order,
             identifiers=tuple(codec.ORDER_IDENTIFIER.record(one) for one in _rows(connection, _numbers, id=order.id)),
             procedures=(procedure,),
             steps=tuple(codec.SCHEDULED_STEP.record(one) for one in _rows(connection, _steps, id=row)),
         ),
+        procedure,
+    )
+
+
+def of_order(connection: Connection, known: KnownOrder, procedure: RequestedProcedure) -> OrderedProcedure:
+    """Return one of the procedures of an order that is loaded already."""
+    acts = _rows(connection, _acts, id=known.order.id)
+    return OrderedProcedure(
+        known=known,
         procedure=procedure,
         version=max(1, len({tuple(act) for act in acts})),
-        changed_at=max((from_micros(act[2]) for act in acts), default=order.placed_at),
+        changed_at=max((from_micros(act[2]) for act in acts), default=known.order.placed_at),
     )
 
 

@@ -35,6 +35,13 @@ _TOLD_WITHIN_S_AGAINST = 180.0
 """A running engine has its own quiet time; the shipped one is 60 s."""
 
 
+_PLAYERS = (
+    "The HIS registers patients and orders examinations, and so does the EHR. CT1 and CR1 are a scanner and an X-ray "
+    "device. The RIS is the radiology department's own system. Isthmus, the engine, stands between them and keeps "
+    "orders and images together. Everybody talks over real network connections; every patient is invented."
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What the person typed. `against` is the engine to use; None starts one."""
@@ -122,7 +129,8 @@ async def _run(wish: Wish) -> bool:
     ris = Ris(on_notice=tell)
     await ris.start(wish.ris_port)
     try:
-        narrator.line("Isthmus demo: a hospital's morning. Everybody below talks over real sockets.", "bold")
+        narrator.line("A hospital's morning", "bold")
+        narrator.line(_PLAYERS)
         filming = asyncio.create_task(asyncio.to_thread(_films))
         async with _engine(wish, ris.port) as (address, host):
             films = await filming

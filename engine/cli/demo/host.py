@@ -21,6 +21,7 @@ READY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 30.0
 _LOOK_AGAIN_S = 0.02
 _TAIL_LINES = 20
+_LOG = "engine.log"
 
 _SITE = """\
 # The shipped site, for a morning that lasts seconds on whatever disk a laptop has left.
@@ -65,27 +66,31 @@ async def hosted(ris_port: int, *, keep: bool) -> AsyncIterator[Hosted]:
         NotStarted: it did not become ready.
     """
     folder = Path(mkdtemp(prefix="isthmus-demo-"))
-    (folder / "site").mkdir()
-    (folder / "site" / "isthmus.yaml").write_text(_SITE, "utf-8")
-    log = folder / "engine.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "engine.cli.main", "serve", "--site", folder / "site", "--data", folder / "data"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=_environment(ris_port),
-            start_new_session=True,  # Ctrl-C is for the demo, which then stops the engine
-        )
+    process = _started(folder, ris_port)
     ended_well = False
     try:
-        address = await _listening(process, log)
+        address = await _listening(process, folder)
         yield Hosted(address=address, folder=folder, process_id=process.pid)
         ended_well = True
     finally:
         if not (keep and ended_well):
             await asyncio.to_thread(_stop, process)
             rmtree(folder, ignore_errors=True)
+
+
+def _started(folder: Path, ris_port: int) -> subprocess.Popen[bytes]:
+    site = folder / "site"
+    site.mkdir()
+    (site / "isthmus.yaml").write_text(_SITE, "utf-8")
+    with (folder / _LOG).open("wb") as output:
+        return subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "engine.cli.main", "serve", "--site", site, "--data", folder / "data"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=_environment(ris_port),
+            start_new_session=True,  # Ctrl-C is for the demo, which then stops the engine
+        )
 
 
 def _environment(ris_port: int) -> dict[str, str]:
@@ -100,12 +105,12 @@ def _environment(ris_port: int) -> dict[str, str]:
     }
 
 
-async def _listening(process: subprocess.Popen[bytes], log: Path) -> Address:
+async def _listening(process: subprocess.Popen[bytes], folder: Path) -> Address:
     """Wait until the engine says where it listens; the lines are those of `isthmus serve`."""
     try:
         async with asyncio.timeout(READY_WITHIN_S):
             while True:
-                said = log.read_text("utf-8", errors="replace")
+                said = _said(folder)
                 mllp, dicom, http = (pattern.search(said) for pattern in (_MLLP, _DICOM, _HTTP))
                 if mllp and dicom and http:
                     return Address(
@@ -120,6 +125,10 @@ async def _listening(process: subprocess.Popen[bytes], log: Path) -> Address:
                 await asyncio.sleep(_LOOK_AGAIN_S)
     except TimeoutError as cause:
         raise NotStarted(f"the engine was not ready within {READY_WITHIN_S:.0f} s") from cause
+
+
+def _said(folder: Path) -> str:
+    return (folder / _LOG).read_text("utf-8", errors="replace")
 
 
 def _tail(said: str) -> str:

@@ -39,6 +39,8 @@ class Column:
 
 
 _STORY = (Column("time", width=6), Column("who → whom", width=17), Column("what", 9), Column("answer", 10))
+_HEADING = ("bold underline",) * 5
+_PLAIN = ("",) * 5
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Narrator:
     def start(self) -> None:
         """Let time begin to count, and print the headings."""
         self._started = self.clock()
-        self._print_row(("bold",) * 5, [column.heading for column in _STORY], "", _STORY)
+        self._print_row(_HEADING, [column.heading for column in _STORY], "", _STORY)
 
     @property
     def elapsed_s(self) -> float:
@@ -91,9 +93,10 @@ class Narrator:
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
         """Print a small table."""
-        self._print_row(("bold",) * (len(columns) + 1), [column.heading for column in columns], "", columns)
+        if any(column.heading for column in columns):
+            self._print_row(_HEADING, [column.heading for column in columns], "", columns)
         for cells in rows:
-            self._print_row(("",) * (len(columns) + 1), list(cells), "", columns)
+            self._print_row(_PLAIN, list(cells), "", columns)
 
     def plain(self, text: str) -> str:
         """Return a text with signs that the output can show."""

@@ -14,33 +14,34 @@ from engine.cli.demo.narration import Column, Narrator, Row
 Json = dict[str, Any]
 
 _ORDERS = (
-    Column("order", width=9),
-    Column("patient", width=13),
-    Column("what", width=11),
-    Column("state", 4),
-    Column("worklist", 4),
-    Column("images", 3),
-    Column("linked because", 12),
-    Column("RIS", width=9),
+    Column("order", width=16),
+    Column("state", width=14),
+    Column("images", width=9),
+    Column("why they belong to the order", 1),
+    Column("RIS", width=8),
 )
+_HOLD = (Column("", width=16), Column("", 1))
 
 
 def draw(narrator: Narrator, cast: Cast, ending: Ending | None, checks: Sequence[Check]) -> None:
     """Print the end state and what is wrong with it, if anything."""
     if ending is not None:
-        narrator.heading("How it ends: every order, its images, and why they belong together")
-        narrator.table(_ORDERS, [_order_row(exam_name, cast, ending) for exam_name in exams(cast)])
-        _draw_hold(narrator, cast, ending)
-        narrator.line()
+        narrator.heading("How it ends")
+        narrator.table(_ORDERS, [_order_row(name, cast, ending) for name in exams(cast)])
+        narrator.heading("Held for a person to decide")
+        narrator.table(_HOLD, _hold_rows(ending))
+        narrator.heading("Counted since the engine started")
         narrator.line(_counts(ending))
     wrong = [each for each in checks if not each.ok]
     narrator.line()
     if wrong:
         narrator.line(f"✗ {len(wrong)} of {len(checks)} checks fail:", "bold red")
         for each in wrong:
-            narrator.line(f"  ✗ {each.name}: {each.found}")
+            narrator.line(f"  ✗ {each.name}: {each.found}", "red")
     else:
-        narrator.line(f"✓ All {len(checks)} checks hold (in {narrator.elapsed_s:.1f} s).", "bold green")
+        narrator.line(
+            f"✓ All {len(checks)} checks hold, {narrator.elapsed_s:.1f} s after the first word.", "bold green"
+        )
 
 
 def _order_row(name: str, cast: Cast, ending: Ending) -> list[str]:
@@ -48,35 +49,35 @@ def _order_row(name: str, cast: Cast, ending: Ending) -> list[str]:
     linked = [study for study in order["studies"] if study["link"]]
     steps = [step for procedure in order["procedures"] for step in procedure["steps"]]
     return [
-        exam.accession_number,
-        exam.person.name,
-        exam.description,
-        order["state"],
-        ", ".join(sorted({f"{step['station_ae']} {step['state']}" for step in steps})),
-        ", ".join(f"{study['instances']} in {study['series']} series" for study in linked) or "none",
-        "; ".join(f"{study['link']['rule']}: {study['link']['reason']}" for study in linked) or "–",
-        ", ".join(f"told, {notice['answer'] or notice['state']}" for notice in order["notices"]) or "not told",
+        f"{exam.accession_number}\n{exam.person.name}\n{exam.description}",
+        "\n".join([order["state"], *(f"{step['station_ae']} {step['state']}" for step in steps)]),
+        "\n".join(f"{study['instances']} in\n{study['series']} series" for study in linked) or "none",
+        "; ".join(f"{study['link']['reason']} (rule {study['link']['rule']})" for study in linked)
+        or "nothing is linked; the order is still to be done",
+        "\n".join(f"told once,\nsaid {notice['answer'] or 'nothing'}" for notice in order["notices"]) or "not told",
     ]
 
 
-def _draw_hold(narrator: Narrator, cast: Cast, ending: Ending) -> None:
-    narrator.heading("Held for a person to decide")
+def _hold_rows(ending: Ending) -> list[list[str]]:
+    image, order = ending.wrong_study["images_say"], ending.orders["chest"]["patient"]
+    rows = []
     for hold in ending.orders["chest"]["holds"]:
-        narrator.line(f"  {hold['danger']}: {hold['reason']}", "red")
-        images = ending.wrong_study["images_say"]
-        narrator.line(f"    the image says  {images['patient_id']}, {images['name']}, born {images['birth_date']}")
-        wanted = ending.orders["chest"]["patient"]
-        narrator.line(f"    the order says  {wanted['id']}, {wanted['name']}, born {wanted['birth_date']}")
-        narrator.line(f"    what to do      {hold['advice']}")
+        rows += [
+            [hold["danger"], hold["reason"]],
+            ["the image says", f"{image['patient_id']}, {image['name']}, born {image['birth_date']}"],
+            ["the order says", f"{order['id']}, {order['name']}, born {order['birth_date']}"],
+            ["what to do", hold["advice"]],
+        ]
+    return rows or [["nothing", ""]]
 
 
 def _counts(ending: Ending) -> str:
     counts = ending.overview["counts"]
     messages = ", ".join(f"{number} {state}" for state, number in sorted(counts["messages"].items()) if number)
+    delivered = sum(lane["delivered"] for lane in ending.overview["lanes"])
     return (
-        f"Since its start the engine took: messages: {messages}; images: {counts['instances'].get('stored', 0)} stored; "
-        f"worklist queries: {counts['worklist_queries']}; notices delivered to the RIS: "
-        f"{sum(lane['delivered'] for lane in ending.overview['lanes'])}."
+        f"messages: {messages} · images: {counts['instances'].get('stored', 0)} stored · "
+        f"worklist queries: {counts['worklist_queries']} · notices to the RIS: {delivered} delivered"
     )
 
 

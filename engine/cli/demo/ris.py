@@ -72,10 +72,7 @@ class Ris:
                 async with self._news:
                     self.notices.append(notice)
                     self._news.notify_all()
-                head = (
-                    f"MSH|^~\\&|RIS|RAD|ISTHMUS|RAD|{datetime.now(UTC):%Y%m%d%H%M%S}||ACK|R{len(self.notices)}|P|2.5.1"
-                )
-                writer.write(f"\x0b{head}\rMSA|AA|{notice.control_id}\r\x1c\r".encode())
+                writer.write(_taken(notice.control_id, f"R{len(self.notices)}"))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
@@ -85,13 +82,18 @@ class Ris:
             writer.close()
 
 
+def _taken(control_id: str, own_id: str) -> bytes:
+    now = f"{datetime.now(UTC):%Y%m%d%H%M%S}"
+    return f"\x0bMSH|^~\\&|RIS|RAD|ISTHMUS|RAD|{now}||ACK|{own_id}|P|2.5.1\rMSA|AA|{control_id}\r\x1c\r".encode()
+
+
 def _notice(message: Message) -> Notice:
-    facts = {segment.field(3).split("^")[0]: segment.field(5) or "" for segment in message.named("OBX")}
+    facts = {(segment.field(3) or "").split("^")[0]: segment.field(5) or "" for segment in message.named("OBX")}
     return Notice(
         control_id=message.control_id,
         accession_number=message.get("OBR-18") or "",
         patient_id=message.get("PID-3.1") or "",
-        patient_name=message.get("PID-5") or "",
+        patient_name="^".join(filter(None, (message.get("PID-5.1"), message.get("PID-5.2")))),
         description=message.get("OBR-4.2") or "",
         study_uid=facts.get("113014", ""),
         series=facts.get("SERIES", ""),

@@ -65,7 +65,7 @@ def morning(quiet_s: float | None, told_within_s: float) -> tuple[Step, ...]:
         told_within_s: How long the RIS may wait for its notices [s].
     """
     ours = "Isthmus"
-    quiet = f"{quiet_s:g} s pass" if quiet_s is not None else "its quiet time passes"
+    quiet = f"{quiet_s:g} s" if quiet_s is not None else "the quiet time"
     return (
         Step("HIS", ours, "admits the patient TEST^ALPHA (HL7 ADT^A01)", _admit),
         Step("HIS", ours, "orders a CT abdomen for TEST^ALPHA (HL7 ORM^O01)", _order_abdomen),
@@ -86,7 +86,7 @@ def morning(quiet_s: float | None, told_within_s: float) -> tuple[Step, ...]:
         Step("HIS", ours, "did not hear the answer: sends the CT order again, byte for byte", _resend),
         Step("terminal", ours, "sends garbage to the HL7 port", _garbage),
         Step("terminal", ours, "sends a proper message on the same line (HL7 ADT^A08)", _same_line),
-        Step(ours, "RIS", f"{quiet} without new images: studies count as complete", _told, told_within_s),
+        Step("RIS", "", f"has heard of every complete study ({quiet} after its last image)", _told, told_within_s),
     )
 
 
@@ -113,8 +113,8 @@ async def _order_head(stage: Stage) -> Answer:
         said = await answer.json()
         if answer.status == 201:
             return Answer("201 Created: stored, applied")
-        issue = next(iter(said.get("issue", ())), {}) if isinstance(said, dict) else {}
-        return Answer(f"{answer.status} {issue.get('details', {}).get('text', '')}".strip(), ok=False)
+        issues = said.get("issue") or [{}]
+        return Answer(f"{answer.status} {issues[0].get('details', {}).get('text', '')}".strip(), ok=False)
 
 
 async def _worklist_ct(stage: Stage) -> Answer:
@@ -264,7 +264,9 @@ async def _told(stage: Stage) -> Answer:
         orders = [await stage.order(exam) for exam in stage.cast.told]
         notices = [notice for order in orders for notice in order["notices"]]
         if sum(notice["state"] == "delivered" for notice in notices) >= len(expected):
-            return Answer(f"{len(notices)} notices, all answered AA", len(notices) == len(expected))
+            return Answer(
+                f"{len(notices)} notices, each once; none about the held image", len(notices) == len(expected)
+            )
         await asyncio.sleep(0.05)
 
 
