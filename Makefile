@@ -17,10 +17,10 @@ ARGS ?=
 # Tests share the cores; WORKERS=0 runs them in one process, for a debugger.
 WORKERS ?= logical
 
-.PHONY: help setup peers run demo check unit test cover fuzz soak bench lock clean
+.PHONY: help setup peers run demo check unit test cover fuzz soak bench corpus-table lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with the locked dependencies and the project in it
 
@@ -44,7 +44,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-peers: ## install the independent peers that integration tests talk to (DCMTK)
+peers: ## install the independent peers that integration tests talk to (DCMTK, HL7 packages of npm)
 	@tests/peers/install.sh
 
 run: $(STAMP) ## start the engine with the default site, data in ./data
@@ -72,14 +72,17 @@ test: $(STAMP) peers ## all tests, real peers on loopback
 cover: $(STAMP) peers ## all tests with branch coverage
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
 
-fuzz: $(STAMP) ## the property tests, long; a failure prints how to replay it
-	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=long tests/property $(ARGS)
+fuzz: $(STAMP) ## the property tests, long, and a million spoiled HL7 frames; a failure prints how to replay it
+	ISTHMUS_FUZZ=$${ISTHMUS_FUZZ:-1000000} $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=long tests/property $(ARGS)
 
 soak: $(STAMP) peers ## the durability tests, long
 	ISTHMUS_LONG=1 $(BIN)/python -m pytest -n 0 tests/durability $(ARGS)
 
-bench: $(STAMP) peers ## measure orders, images and worklist (PROFILE=1 adds where the engine's time went)
+bench: $(STAMP) peers ## measure reading, orders, images and worklist (PROFILE=1 adds where the engine's time went)
 	$(BIN)/python -m tests.bench.run $(if $(PROFILE),--profile) $(ARGS)
+
+corpus-table: $(STAMP) ## send the HL7 corpus to a listener and write tests/corpus/hl7_outcomes.tsv, to be reviewed
+	$(BIN)/python -m tests.corpus.outcome_table
 
 lock: ## resolve the dependencies of pyproject.toml anew into both lock files
 	python3 -m venv --clear build/lock

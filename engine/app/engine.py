@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +15,7 @@ from aiohttp import web
 from engine.app.data_folder import DataFolder
 from engine.app.loop_lag import LoopLag
 from engine.app.status import EngineStatus
+from engine.app.validation_pool import ValidationPool
 from engine.archive.ingest import Ingest
 from engine.blobs.folder import FolderStore
 from engine.broker.image import ImageIntake
@@ -23,6 +25,7 @@ from engine.broker.quiet import QuietTimer
 from engine.broker.resource import ResourceIntake
 from engine.config.route import Retry
 from engine.config.site import Site
+from engine.config.tls import destination_tls, listener_tls
 from engine.connectors.dicom.server import DicomServer
 from engine.connectors.dicom.storage import StorageService
 from engine.connectors.dicom.verification import VerificationService
@@ -42,6 +45,9 @@ from engine.store.reader import Reader
 from engine.store.writer import Writer
 
 _SYNC_THREADS = 4
+_SWITCH_S = 0.001
+"""How long a thread may keep the interpreter while another wants it [s]. The writer gives it up at every statement; at
+Python's 5 ms the loop and the writer wait for each other, and a sixth of the order rate is lost."""
 
 log = structlog.get_logger()
 
@@ -69,6 +75,7 @@ class Engine:
             ConfigError: the folder is in use, or a port cannot be bound; nothing listens then.
             StorageError: the database or the folder cannot be written.
         """
+        sys.setswitchinterval(_SWITCH_S)
         self.folder.take()
         try:
             await self._open_stores()
@@ -106,8 +113,14 @@ class Engine:
         self.quiet = QuietTimer(
             site=self._current, writer=self.writer, reader=self.reader, clock=self.clock, wake=self._wake
         )
+        self.validation = ValidationPool(self.limits)
         self.messages = MessageIntake(
-            site=self._current, writer=self.writer, blobs=self.blobs, wake=self._wake, limits=self.limits
+            site=self._current,
+            writer=self.writer,
+            blobs=self.blobs,
+            wake=self._wake,
+            limits=self.limits,
+            check_standard=self.validation,
         )
         self.images = ImageIntake(site=self._current, writer=self.writer, wake=self._wake, quiet=self.quiet.arm)
         self.resources = ResourceIntake(
@@ -124,8 +137,16 @@ class Engine:
         self.loop_lag = LoopLag(self.clock)
         settings = self.site.settings
         for name, destination in settings.destinations.mllp.items():
-            limits = replace(self.limits, mllp_ack_timeout_s=destination.ack_timeout_s)
-            sender = MllpClient(name, destination.host, destination.port, limits)
+            tls = destination.tls
+            sender = MllpClient(
+                name,
+                destination.host,
+                destination.port,
+                replace(self.limits, mllp_ack_timeout_s=destination.ack_timeout_s),
+                ssl_context=destination_tls(tls, self.site.folder).current if tls else None,
+                server_name=tls.server_name if tls else None,
+                ack_match=destination.ack_match,
+            )
             self._senders.append(sender)
             self.lanes[name] = Lanes(
                 destination=name,
@@ -145,8 +166,12 @@ class Engine:
                 host=mllp.host,
                 port=mllp.port,
                 intake=self.messages,
-                limits=self.limits,
+                limits=replace(self.limits, mllp_message_bytes=mllp.max_message),
                 end_block=mllp.end_block,
+                allow_unframed=mllp.allow_unframed,
+                accept_eof_as_end=mllp.accept_eof_as_end,
+                allow_from=mllp.allow_from,
+                ssl_context=listener_tls(mllp.tls, self.site.folder).serving() if mllp.tls else None,
             )
             await server.start()
             self.mllp[name] = server
@@ -232,6 +257,8 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for sender in self._senders:
             await sender.close()
+        if hasattr(self, "validation"):
+            await self.validation.close()
         if hasattr(self, "writer"):
             await self.writer.stop()
             self.reader.close()

@@ -1,18 +1,19 @@
-"""Sends a received message on: as its mapping remade it, or as it came."""
+"""Sends a received message on: as its mapping remade it, with some fields changed, or as it came."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 
+from engine.broker.dispatch import About, Post, Wake
 from engine.config.route import Route
 from engine.config.site import Site
+from engine.core.errors import EngineError
 from engine.core.ids import RowId
 from engine.hl7.message import Message
+from engine.mapping.copied import Copied
 from engine.mapping.mapping import Source
 from engine.mapping.outgoing import Outgoing
 from engine.mapping.result import Result
-from engine.store import outbox
 from engine.store.unit import Unit
 
 
@@ -23,40 +24,30 @@ def forward(
     route: Route,
     results: Sequence[Result],
     site: Site,
-    wake: Callable[[str], None],
+    wake: Wake,
     *,
     source: Source | None = None,
-) -> None:
-    """Write the deliveries of a message route; nothing for a route without `to:`.
+) -> tuple[str, ...]:
+    """Write the deliveries of a message route, nothing for a route without `to:`; return what could not be sent on.
 
+    What one receiver cannot be sent becomes an amber hold that says why; it is no fault of the sender's.
     `source` is what the route read; None reads `body` as an HL7 message. Only that can be sent on as it came.
     """
     if not route.destinations:
-        return
+        return ()
     message: Source = Message.parse(body) if source is None else source
-    context = site.context()
-    made: list[Outgoing | None] = [result.fact for result in results if isinstance(result.fact, Outgoing)]
+    about = About(event_id=cause, event_name="message")
+    post = Post(unit=unit, route=route, source=message, site=site, wake=wake, about=about)
+    made = [result.fact for result in results if isinstance(result.fact, Outgoing | Copied)]
+    failed = []
     for destination in route.destinations:
-        for outgoing in made or [None]:
-            row = unit.new_id()
-            control_id = f"ISTHMUS{row:010d}"
-            if outgoing is None and isinstance(message, Message):
-                control_id = message.control_id
-            give_up = destination.retry.give_up_after_s
-            outbox.post(
-                unit,
-                row,
-                outbox.Posted(
-                    route=route.name,
-                    kind=destination.kind,
-                    destination=destination.name,
-                    lane=f"{route.name}/{destination.order_key(message, context)}",
-                    control_id=control_id,
-                    body=outgoing.render(control_id=control_id, now=unit.now) if outgoing else body,
-                    give_up_at=unit.now + timedelta(seconds=give_up) if give_up is not None else None,
-                    event_id=cause,
-                    event_name="message",
-                ),
-            )
-        name = destination.name
-        unit.after_commit(lambda name=name: wake(name))  # type: ignore[misc]  # the default binds the name now
+        try:
+            if route.mapping is None and isinstance(message, Message):
+                post.send_raw(body, message.control_id, destination)
+            for one in made:
+                post.send(one, destination)
+        except EngineError as error:
+            reason = f"route {route.name} could not send to {destination.name}: {error}"
+            post.hold(reason, cause_kind="message")
+            failed.append(reason)
+    return tuple(failed)

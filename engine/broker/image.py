@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import Enum
 
 from engine.broker.apply import Desk, link_study, refresh_worklist, write_change
+from engine.broker.apply_report import note_newer_images, rematch_reports
 from engine.config.site import Site
 from engine.core.errors import PeerError
 from engine.core.ids import BlobKey, RowId
@@ -90,8 +91,11 @@ class ImageIntake:
             study, orders = link_study(unit, study, said.request_attributes, change)
             write_change(unit, change, desk)
             refresh_worklist(unit, orders, desk)
+            rematch_reports(unit, [study.study_uid], change.act, desk)
         else:
             write_change(unit, change, desk)
+        if any(isinstance(record, Series) for record in change.new.values()) or change.events:
+            note_newer_images(unit, study, change.act, desk)
         unit.after_commit(self._quiet)
         return _Kept.STORED
 
@@ -115,10 +119,12 @@ class ImageIntake:
         else:
             series = replace(found, instance_count=found.instance_count + 1)
             change.alter(series)
-        unlinked = bool(said.request_attributes) and not known.links_of_study(unit, study.id)
         holds = known.holds_of_study(unit, study.id)
-        study = grown_study(study, said, new_series=found is None, quiet_due_at=due, holds=holds, change=change)
-        return (study, series, unlinked)
+        grown = grown_study(
+            study, said, new_series=found is None, quiet_due_at=due, holds=holds, change=change, issuer=issuer
+        )
+        says_more = bool(said.request_attributes) or grown.accession_number != study.accession_number
+        return (grown, series, says_more and not known.links_of_study(unit, study.id))
 
     def _again(
         self,

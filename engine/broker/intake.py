@@ -13,28 +13,33 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from engine.blobs.store import BlobStore
-from engine.broker.apply import Applied, Desk, apply_fact
+from engine.broker.apply import Applied, Desk, apply_facts
 from engine.broker.errors import UnsupportedEvent, UnsupportedProcessingId, UnsupportedType
 from engine.broker.forward import forward
+from engine.broker.order_answer import answer_applied, answer_refused
+from engine.broker.validation import NOTHING_FOUND, Findings, StandardCheck, examine, no_check, problems_text
 from engine.config.route import Route
 from engine.config.site import Site
-from engine.core.errors import EngineError, InvariantError, PeerError
+from engine.core.errors import EngineError, PeerError
 from engine.core.ids import RowId
 from engine.core.limits import Limits
 from engine.core.outcomes import outcome_of
-from engine.hl7.acknowledgement import Problem, answers_wanted, build_ack, is_acknowledgement
-from engine.hl7.batch import split
+from engine.hl7.acknowledgement import Problem, Response, answers_wanted, build_ack, is_acknowledgement
+from engine.hl7.batch import Batch, build_batch_answer, read_batch
+from engine.hl7.errors import PartOfMessage
 from engine.hl7.message import Message, check_head, read_head
 from engine.mapping.context import Context
 from engine.mapping.result import Result
 from engine.records.exchange import Peer, Reply
-from engine.records.fact import OrderFact, PatientFact
 from engine.records.record import Event
 from engine.records.state import MessageState
 from engine.store import journal
 from engine.store.unit import Unit
 from engine.store.writer import Writer
 
+_INITIAL_LOAD = "I"
+_TOGETHER = 32
+"""How many messages of a batch are read before others have their turn."""
 _FRAME_END = b"\x1c"
 """Parts the frames of one stored answer; it cannot stand inside a message."""
 
@@ -46,7 +51,11 @@ class _Read:
     body: bytes
     message: Message | None
     results: tuple[tuple[Route, tuple[Result, ...]], ...] = ()
-    error: PeerError | None = None
+    error: EngineError | None = None
+    findings: Findings = NOTHING_FOUND
+    """What validation has found, and what it still has to look for."""
+    notes: tuple[str, ...] = ()
+    """What to tell the sender besides."""
 
 
 class MessageIntake:
@@ -60,35 +69,100 @@ class MessageIntake:
         blobs: BlobStore,
         wake: Callable[[str], None],
         limits: Limits,
+        check_standard: StandardCheck = no_check,
     ) -> None:
         self._site = site
+        self._check_standard = check_standard
         self._writer = writer
         self._blobs = blobs
         self._wake = wake
         self._limits = limits
+        self._ahead: dict[Peer, asyncio.Task[Reply]] = {}
+        """Batches under way; what the same connection sends meanwhile waits, so that order is kept."""
+        self._not_submitted: dict[Peer, asyncio.Future[None]] = {}
+        """Messages that are being validated: the last of each connection, done when the writer has it."""
         self.counts: dict[str, int] = {state.value: 0 for state in MessageState} | {"duplicate": 0}
 
     def accept(self, body: bytes, peer: Peer) -> asyncio.Future[Reply]:
         """Take a frame: one message, or a batch of them. Returns at once; the future resolves after the commit.
 
         Raises (in the future):
-            StorageError: nothing was kept and nothing may be answered.
+            StorageError: nothing may be answered. Of a batch, some messages may be kept; a repeat does not harm them.
         """
-        pieces = split(body)
-        if len(pieces) == 1:
-            return self._accept(pieces[0], peer)
-        if not pieces:
+        batch = read_batch(body)
+        ahead = self._ahead.get(peer)
+        if len(batch.messages) == 1 and not batch.envelope and ahead is None:
+            return self._accept(batch.messages[0], peer)
+        if not batch.messages:
             return self.refuse(body, UnsupportedType("no message in the batch"), peer)
-        waiting = [self._accept(piece, peer) for piece in pieces]
-        return asyncio.ensure_future(_joined(waiting))
+        task = asyncio.ensure_future(self._accept_batch(batch, peer, ahead))
+        self._ahead[peer] = task
+        task.add_done_callback(lambda done: self._let_on(peer, done))
+        return task
+
+    def _let_on(self, peer: Peer, done: asyncio.Task[Reply]) -> None:
+        if self._ahead.get(peer) is done:
+            del self._ahead[peer]
+
+    async def _accept_batch(self, batch: Batch, peer: Peer, ahead: asyncio.Task[Reply] | None) -> Reply:
+        """Take a batch, a slice at a time; one storage failure leaves the whole frame unanswered."""
+        if ahead is not None:
+            await asyncio.wait([ahead])
+        notes = batch.disagreements
+        frames: list[bytes] = []
+        for begin in range(0, len(batch.messages), _TOGETHER):
+            pieces = batch.messages[begin : begin + _TOGETHER]
+            for reply in await asyncio.gather(*[self._accept(piece, peer, notes) for piece in pieces]):
+                frames.extend(reply.frames)
+        listener = self._site().settings.listeners.mllp[peer.listener]
+        if frames and batch.envelope and listener.batch_answer == "batch":
+            frames = [_batch_answer(batch, frames)]
+        return Reply(tuple(frames))
 
     def refuse(self, body: bytes, error: PeerError, peer: Peer) -> asyncio.Future[Reply]:
         """Keep and answer a frame that the framing itself refuses."""
         return self._submit(_Read(body=body, message=read_head(body), error=error), peer, self._site())
 
-    def _accept(self, body: bytes, peer: Peer) -> asyncio.Future[Reply]:
+    def _accept(self, body: bytes, peer: Peer, notes: tuple[str, ...] = ()) -> asyncio.Future[Reply]:
         site = self._site()
-        return self._submit(self._read(body, peer, site), peer, site)
+        read = self._read(body, peer, site)
+        if notes:
+            read = replace(read, notes=notes)
+        before = self._not_submitted.get(peer)
+        if before is None and read.findings.standard == "off":
+            return self._submit(read, peer, site)
+        submitted = asyncio.get_running_loop().create_future()
+        self._not_submitted[peer] = submitted
+        return asyncio.ensure_future(self._submit_in_turn(read, peer, site, before, submitted))
+
+    async def _submit_in_turn(
+        self, read: _Read, peer: Peer, site: Site, before: asyncio.Future[None] | None, submitted: asyncio.Future[None]
+    ) -> Reply:
+        """Validate a message, and give it to the writer after those that came before it on its connection."""
+        try:
+            if read.findings.standard != "off":
+                read = await self._validated(read, site.settings.listeners.mllp[peer.listener].default_charset)
+            if before is not None:
+                await before
+            answer = self._submit(read, peer, site)
+        finally:
+            submitted.set_result(None)
+            if self._not_submitted.get(peer) is submitted:
+                del self._not_submitted[peer]
+        return await answer
+
+    async def _validated(self, read: _Read, default_charset: str | None) -> _Read:
+        """Consult the standard; a message that cannot be looked at is refused only where that is asked for."""
+        findings = read.findings
+        try:
+            found = await self._check_standard(read.body, default_charset)
+        except EngineError as error:
+            if findings.standard == "strict":
+                return replace(read, error=error, findings=replace(findings, standard="off"))
+            notes = (*read.notes, "the message was not validated")
+            return replace(read, notes=notes, findings=replace(findings, standard="off"))
+        findings = findings.with_standard(found)
+        return replace(read, error=findings.refusal() or read.error, findings=findings)
 
     def _read(self, body: bytes, peer: Peer, site: Site) -> _Read:
         listener = site.settings.listeners.mllp[peer.listener]
@@ -100,21 +174,19 @@ class MessageIntake:
             return _Read(body=body, message=message)
         try:
             check_head(message)
+            if message.is_part:
+                raise PartOfMessage
             _check_processing_id(message, listener.processing_ids)
             context = site.context(listener.default_issuer)
-            results = self._route(message, peer, site, context)
+            taken = _taken(message, site.message_routes("mllp", peer.listener), context)
         except PeerError as error:
             return _Read(body=body, message=message, error=error)
-        return _Read(body=body, message=message, results=results)
-
-    def _route(
-        self, message: Message, peer: Peer, site: Site, context: Context
-    ) -> tuple[tuple[Route, tuple[Result, ...]], ...]:
-        routes = site.message_routes("mllp", peer.listener)
-        taken = [route for route in routes if route.matches(message, context)]
-        if not taken:
-            raise _not_taken(message, routes)
-        return tuple((route, tuple(route.mapping.run(message, context)) if route.mapping else ()) for route in taken)
+        findings = examine(message, taken)
+        try:
+            results = tuple((route, _mapped(route, message, context)) for route in taken)
+        except PeerError as error:
+            return _Read(body=body, message=message, error=findings.refusal() or error, findings=findings)
+        return _Read(body=body, message=message, results=results, error=findings.refusal(), findings=findings)
 
     def _submit(self, read: _Read, peer: Peer, site: Site) -> asyncio.Future[Reply]:
         entry = self._entry(read, peer, site)
@@ -142,6 +214,7 @@ class MessageIntake:
             state=MessageState.APPLIED,
             routes=tuple(route.name for route, _ in read.results),
             revision=site.revision,
+            validation=problems_text(read.findings.problems),
         )
 
     def _apply(self, unit: Unit, read: _Read, entry: journal.Entry, site: Site) -> Reply:
@@ -149,28 +222,31 @@ class MessageIntake:
         if isinstance(repeated, Reply):
             return repeated
         row = unit.new_id()
-        desk = Desk(site=site, wake=self._wake)
+        silent = read.message is not None and read.message.processing_mode == _INITIAL_LOAD
+        desk = Desk(site=site, wake=self._wake, silent=silent, blobs=self._blobs)
         done: list[Applied] = []
+        response: Response | None = None
+        not_sent: list[str] = []
         for route, results in read.results:
             if route.apply is not None:
-                for result in results:
-                    if not isinstance(result.fact, OrderFact | PatientFact):
-                        raise InvariantError(f"route {route.name} applies what its mapping does not make")
-                    done.append(apply_fact(unit, result.fact, entry.sender, row, desk))
-            forward(unit, row, read.body, route, results, site, self._wake)
-        held = any(applied.held for applied in done)
+                ways = route.ways.of(entry.sender)
+                applied = apply_facts(unit, results, entry.sender, row, desk, ways)
+                done.extend(applied)
+                response = response or answer_applied(unit, read.message, results, applied, ways)
+            not_sent.extend(forward(unit, row, read.body, route, results, site, self._wake))
+        held = bool(not_sent) or any(each.held for each in done)
         if held:
             state = MessageState.HELD
-        elif done or any(route.destinations for route, _ in read.results):
+        elif any(not each.ignored for each in done) or any(route.destinations for route, _ in read.results):
             state = MessageState.APPLIED
         else:
             state = MessageState.FILTERED
-        notes = [note for applied in done for note in applied.notes]
+        notes = [*read.notes, *(note for each in done for note in each.notes), *not_sent]
         if repeated:
             notes.append("the control id was used before for another message")
-        problems = [Problem("HL7-110", note, None, "W") for note in dict.fromkeys(notes)]
+        problems = [*(Problem("HL7-110", note, None, "W") for note in dict.fromkeys(notes)), *read.findings.problems]
         entry = replace(entry, state=state, text="; ".join(dict.fromkeys(notes)))
-        return self._keep(unit, row, read, entry, problems, site)
+        return self._keep(unit, row, read, entry, problems, site, response)
 
     def _earlier(self, unit: Unit, entry: journal.Entry) -> Reply | bool:
         """Return the stored answer of a resend, or whether the control id was used for other bytes."""
@@ -200,12 +276,22 @@ class MessageIntake:
             text=error.text,
             place=error.where or "",
         )
-        return self._keep(unit, unit.new_id(), read, entry, [Problem.of(error)], site)
+        problems = [Problem.of(error), *(Problem("HL7-110", note, None, "W") for note in read.notes)]
+        problems = list(dict.fromkeys((*problems, *read.findings.problems)))
+        response = answer_refused(read.message, site, entry.listener)
+        return self._keep(unit, unit.new_id(), read, entry, problems, site, response)
 
     def _keep(
-        self, unit: Unit, row: RowId, read: _Read, entry: journal.Entry, problems: Sequence[Problem], site: Site
+        self,
+        unit: Unit,
+        row: RowId,
+        read: _Read,
+        entry: journal.Entry,
+        problems: Sequence[Problem],
+        site: Site,
+        response: Response | None,
     ) -> Reply:
-        frames = _frames(read.message, row, problems, unit.now, site)
+        frames = _frames(read.message, row, problems, unit.now, site, entry.listener, response)
         if entry.size_bytes > self._limits.body_inline_bytes:
             entry = replace(entry, body=None, body_blob=self._blobs.put(read.body))
         journal.write(unit, row, replace(entry, answer=_FRAME_END.join(frames)), unit.now)
@@ -216,16 +302,28 @@ class MessageIntake:
         self.counts[state.value] += 1
 
 
-async def _joined(waiting: Sequence[asyncio.Future[Reply]]) -> Reply:
-    """Reply a batch message by message, in order; one storage failure leaves the whole frame unanswered."""
-    answers = await asyncio.gather(*waiting)
-    return Reply(tuple(frame for answer in answers for frame in answer.frames))
+def _batch_answer(batch: Batch, frames: Sequence[bytes]) -> bytes:
+    """Return the answers as one batch; a repeat gets the same bytes, so its name and time are the first answer's."""
+    first = read_head(frames[0])
+    time = (first.get("MSH-7") or "") if first else ""
+    return build_batch_answer(batch, frames, control_id=f"{first.control_id}B" if first else "", time=time)
 
 
 def _check_processing_id(message: Message, taken: Sequence[str]) -> None:
     stated = message.processing_id.strip().upper()
     if stated and stated not in taken:
         raise UnsupportedProcessingId(f"processing id must be {' or '.join(taken)}", where="MSH^1^11")
+
+
+def _taken(message: Message, routes: Sequence[Route], context: Context) -> list[Route]:
+    taken = [route for route in routes if route.matches(message, context)]
+    if not taken:
+        raise _not_taken(message, routes)
+    return taken
+
+
+def _mapped(route: Route, message: Message, context: Context) -> tuple[Result, ...]:
+    return tuple(route.mapping.run(message, context)) if route.mapping else ()
 
 
 def _not_taken(message: Message, routes: Sequence[Route]) -> PeerError:
@@ -235,7 +333,13 @@ def _not_taken(message: Message, routes: Sequence[Route]) -> PeerError:
 
 
 def _frames(
-    message: Message | None, row: RowId, problems: Sequence[Problem], now: datetime, site: Site
+    message: Message | None,
+    row: RowId,
+    problems: Sequence[Problem],
+    now: datetime,
+    site: Site,
+    listener: str,
+    response: Response | None,
 ) -> tuple[bytes, ...]:
     if message is not None and is_acknowledgement(message):
         return ()
@@ -246,12 +350,14 @@ def _frames(
     accept, application = False, True
     if msh is not None:
         applied = not any(problem.severity == "E" for problem in problems)
-        accept = answers_wanted(msh.field(15), msh.field(16), ok=not at_accept).accept
-        application = answers_wanted(msh.field(15), msh.field(16), ok=applied).application
+        blank = site.settings.listeners.mllp[listener].blank_ack_condition
+        accept = answers_wanted(msh.field(15), msh.field(16), ok=not at_accept, blank=blank).accept
+        application = answers_wanted(msh.field(15), msh.field(16), ok=applied, blank=blank).application
     time = now.astimezone(ZoneInfo(site.settings.site.timezone)).strftime("%Y%m%d%H%M%S%z")
     frames = []
     if accept:
         frames.append(build_ack(message, at_accept, control_id=f"ISTHMUSC{row:010d}", time=time, accept=True))
     if application and not (accept and at_accept):  # what was not accepted is not processed either
-        frames.append(build_ack(message, problems, control_id=f"ISTHMUSA{row:010d}", time=time))
+        control_id = f"ISTHMUSA{row:010d}"
+        frames.append(build_ack(message, problems, control_id=control_id, time=time, response=response))
     return tuple(frames)

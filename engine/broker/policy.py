@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from engine.config.sender import USUAL_WAYS, Ways
 from engine.config.site import Site
 from engine.linkage.policy import CodeEntry, OrderPolicy
 
 
-def order_policy(site: Site, sender: str) -> OrderPolicy:
+def order_policy(site: Site, sender: str, ways: Ways = USUAL_WAYS.usual) -> OrderPolicy:
     """Return the site's answers to what an order of `sender` (`MSH-3/MSH-4`) leaves open."""
     stations = site.settings.stations
 
@@ -26,4 +27,6 @@ def order_policy(site: Site, sender: str) -> OrderPolicy:
         timezone=ZoneInfo(site.settings.site.timezone),
         nw_as_update=sender in site.settings.orders.nw_as_update,
         sender=sender,
+        controls=ways.controls,
+        numbers_orders=ways.answers == "order",
     )

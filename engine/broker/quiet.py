@@ -12,6 +12,7 @@ from datetime import datetime
 import structlog
 
 from engine.broker.apply import Desk, refresh_worklist, write_change
+from engine.broker.apply_report import settle_reports
 from engine.config.site import Site
 from engine.core.clock import Clock
 from engine.core.errors import EngineError
@@ -92,3 +93,4 @@ def _complete_one(unit: Unit, study: Study, desk: Desk) -> None:
     complete_study(study, links, orders, known.holds_of_study(unit, study.id), change)
     write_change(unit, change, desk)
     refresh_worklist(unit, orders, desk)
+    settle_reports(unit, orders, change.act, desk)

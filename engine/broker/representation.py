@@ -17,7 +17,7 @@ import orjson
 from engine.config.site import Site
 from engine.fhir import element, system
 from engine.linkage.identity import KnownPatient
-from engine.records.record import ImagingOrder, PatientIdentifier, Series
+from engine.records.record import ImagingOrder, PatientIdentifier, RequestedProcedure, Series
 from engine.records.state import OrderState, PatientState, StudyState
 from engine.store.resource import IndexedStudy, Loaded, OrderedProcedure
 
@@ -112,7 +112,7 @@ class Representation:
         if starts and (start := element.date_time(starts[0], self._zone)):
             made["occurrenceDateTime"] = start
         made["authoredOn"] = element.instant(order.placed_at)
-        made |= _words(order)
+        made |= _words(order, procedure)
         return _resource("ServiceRequest", procedure.id, made, of.changed_at, version=str(of.version))
 
     def _order_identifiers(self, of: OrderedProcedure) -> list[dict[str, Any]]:
@@ -189,14 +189,14 @@ def _categories(of: OrderedProcedure) -> list[dict[str, Any]]:
     return [{"coding": [imaging]}, *({"coding": [element.modality(code)]} for code in modalities)]
 
 
-def _words(order: ImagingOrder) -> dict[str, Any]:
+def _words(order: ImagingOrder, procedure: RequestedProcedure) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if requester := element.display_name(order.requesting_physician):
         made["requester"] = {"display": requester}
     if order.reason:
         made["reasonCode"] = [{"text": order.reason}]
-    if order.comments:
-        made["note"] = [{"text": order.comments}]
+    if notes := [{"text": text} for text in (order.comments, procedure.comments) if text]:
+        made["note"] = notes
     return made
 
 

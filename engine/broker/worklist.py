@@ -5,20 +5,22 @@ Source: spec/worklist.md section 2 (which attribute comes from where) and 2.4 (l
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 from engine.linkage.identity import KnownPatient
-from engine.linkage.transition import KnownOrder
 from engine.linkage.state_table import VISIBLE_STEPS
+from engine.linkage.transition import KnownOrder
 from engine.records.issuer import IssuerTable
 from engine.records.record import PatientIdentifier, RequestedProcedure, ScheduledStep
 from engine.records.state import OrderState, StepState
 from engine.store.worklist import WorklistItem
 
 _LO = 64
+_LT = 10_240
 _SH = 16
 _FULL_DATE = 8
-_HIDDEN_ORDERS = frozenset({OrderState.HELD, OrderState.CANCELLED, OrderState.REPLACED})
+_HIDDEN_PROCEDURES = frozenset({OrderState.HELD, OrderState.CANCELLED, OrderState.REPLACED})
 _NEVER_SERVED = frozenset({StepState.HELD_INCOMPLETE})
 
 
@@ -50,7 +52,7 @@ def _item(
     return WorklistItem(
         step_id=step.id,
         patient_row=patient.patient.id,
-        visible=step.state in VISIBLE_STEPS and order.state not in _HIDDEN_ORDERS,
+        visible=step.state in VISIBLE_STEPS and procedure.state not in _HIDDEN_PROCEDURES and bool(date),
         patient_id=primary.value if primary else "",
         accession_number=order.accession_number,
         rp_id=procedure.rp_id,
@@ -62,6 +64,7 @@ def _item(
         start_time=time,
         attributes={
             **_patient_attributes(patient, issuers),
+            **_clinical_attributes(known.order.clinical),
             **_order_attributes(known, procedure, issuers),
             "ScheduledProcedureStepSequence": [_step_attributes(step, procedure, date, time)],
         },
@@ -83,14 +86,30 @@ def _patient_attributes(patient: KnownPatient, issuers: IssuerTable) -> dict[str
             for each in others
         ],
         "ReferencedPatientSequence": [],
-        "PatientWeight": "",
-        "PatientState": "",
-        "PregnancyStatus": "",
-        "MedicalAlerts": "",
-        "Allergies": "",
-        "SpecialNeeds": "",
-        "ConfidentialityConstraintOnPatientDataDescription": "",
     }
+
+
+def _clinical_attributes(said: dict[str, str]) -> dict[str, Any]:
+    """Return what a modality must know of the patient; a long alert or allergy goes on in a next value."""
+    attributes: dict[str, Any] = {
+        "PatientWeight": said.get("weight_kg", ""),
+        "PatientState": _text(said.get("patient_state", "")),
+        "PregnancyStatus": said.get("pregnancy_status", ""),
+        "MedicalAlerts": _values(said.get("medical_alerts", "")),
+        "Allergies": _values(said.get("allergies", "")),
+        "SpecialNeeds": _text(said.get("special_needs", "")),
+        "ConfidentialityConstraintOnPatientDataDescription": _text(said.get("confidentiality", "")),
+        "PatientTransportArrangements": _text(said.get("transport", "")),
+    }
+    if not said:
+        return attributes
+    more = {
+        "PatientSize": said.get("size_m", ""),
+        "LastMenstrualDate": said.get("last_menstrual_date", ""),
+        "AdmittingDiagnosesDescription": _values(said.get("diagnoses", "")),
+        "PatientComments": said.get("patient_comments", "")[:_LT],
+    }
+    return attributes | {name: value for name, value in more.items() if value}
 
 
 def _order_attributes(known: KnownOrder, procedure: RequestedProcedure, issuers: IssuerTable) -> dict[str, Any]:
@@ -98,12 +117,12 @@ def _order_attributes(known: KnownOrder, procedure: RequestedProcedure, issuers:
     return {
         "AccessionNumber": order.accession_number,
         "IssuerOfAccessionNumberSequence": _issuer_item(order.accession_issuer, issuers),
-        "PlacerOrderNumberImagingServiceRequest": order.placer_number[:_LO],
-        "FillerOrderNumberImagingServiceRequest": order.filler_number[:_LO],
+        "PlacerOrderNumberImagingServiceRequest": _number(procedure.placer_number or order.placer_number),
+        "FillerOrderNumberImagingServiceRequest": _number(procedure.filler_number or order.filler_number),
         "RequestingPhysician": order.requesting_physician.replace("\\", "/"),
         "ReferringPhysicianName": order.referring_physician.replace("\\", "/"),
         "RequestingService": _text(order.requesting_service),
-        "ImagingServiceRequestComments": order.comments,
+        "ImagingServiceRequestComments": order.comments[:_LT],
         "AdmissionID": order.admission_id,
         "CurrentPatientLocation": _text(order.patient_location),
         "RequestedProcedureID": procedure.rp_id,
@@ -112,8 +131,7 @@ def _order_attributes(known: KnownOrder, procedure: RequestedProcedure, issuers:
         "RequestedProcedureCodeSequence": _code_item(procedure.code, procedure.code_system, procedure.description),
         "RequestedProcedurePriority": order.priority,
         "ReasonForTheRequestedProcedure": _text(procedure.reason or order.reason),
-        "RequestedProcedureComments": "",
-        "PatientTransportArrangements": "",
+        "RequestedProcedureComments": procedure.comments[:_LT],
         "ReferencedStudySequence": [],
     }
 
@@ -144,6 +162,16 @@ def _step_attributes(step: ScheduledStep, procedure: RequestedProcedure, date: s
 def _text(value: str, most: int = _LO) -> str:
     """Cut descriptive text to its VR and keep it one value; identifiers never come here."""
     return value.replace("\\", "/")[:most]
+
+
+def _values(stated: str) -> list[str]:
+    """Return the values of a list parted by backslashes; one too long for an LO is broken between words."""
+    return [part for value in stated.split("\\") if value.strip() for part in wrap(value.strip(), _LO)]
+
+
+def _number(value: str) -> str:
+    """Leave out a number that an LO cannot hold: it is never cut."""
+    return value if len(value) <= _LO else ""
 
 
 def _code_item(code: str, system: str, meaning: str) -> list[dict[str, Any]]:

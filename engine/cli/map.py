@@ -15,6 +15,7 @@ import orjson
 from engine.config.check import read_source
 from engine.config.site import SiteRejected, load_site
 from engine.core.errors import EngineError
+from engine.mapping.copied import Copied
 from engine.mapping.outgoing import Outgoing
 from engine.mapping.result import Result
 from engine.records.explicit import NULL
@@ -51,7 +52,7 @@ def map_file(name: str, file: Path, folder: Path | None, *, explain: bool) -> No
 
 
 def _shown(fact: Any) -> str:
-    if isinstance(fact, Outgoing):
+    if isinstance(fact, Outgoing | Copied):
         content = fact.render(control_id=_SHOWN_CONTROL_ID, now=datetime.now(UTC))
         return content.decode(errors="replace").replace("\r", "\n").rstrip()
     said = _without_nothing(_plain(fact))

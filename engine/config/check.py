@@ -32,6 +32,7 @@ from engine.config.source import TEST_SUFFIX
 from engine.config.validation import validated
 from engine.core.errors import EngineError, PeerError
 from engine.hl7.message import Message
+from engine.mapping.copied import Copied
 from engine.mapping.fhir_source import source_of
 from engine.mapping.mapping import Mapping, Source
 from engine.mapping.outgoing import Outgoing
@@ -218,7 +219,7 @@ def _check_error(error: EngineError, wanted: object) -> None:
 
 
 def _check_fact(fact: Any, expect: dict[str, Any]) -> None:
-    if isinstance(fact, Outgoing):
+    if isinstance(fact, Outgoing | Copied):
         _check_message(fact, expect)
         return
     for key, wanted in expect.items():
@@ -230,7 +231,7 @@ def _check_fact(fact: Any, expect: dict[str, Any]) -> None:
             _check_value(key, _read(fact, key), wanted)
 
 
-def _check_message(made: Outgoing, expect: dict[str, Any]) -> None:
+def _check_message(made: Outgoing | Copied, expect: dict[str, Any]) -> None:
     content = made.render(control_id=TEST_CONTROL_ID, now=TEST_TIME)
     message = Message.parse(content)
     for key, wanted in expect.items():

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.config.sender import USUAL_WAYS, WaysOfSenders
 from engine.core.ids import PeerName, RouteName
+from engine.hl7.message import Message
+from engine.hl7.profile import Profile
 from engine.mapping.context import Context
 from engine.mapping.mapping import Mapping, Source
 
 Kind = Literal["mllp", "fhir", "event"]
-Apply = Literal["order", "patient"]
+Validate = Literal["off", "warn", "strict"]
+Apply = Literal["order", "patient", "merge", "report", "appointment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class Route:
     kind: Kind
     listener: str
     """Name of the MLLP listener, FHIR resource type, or name of the event."""
+    also: tuple[str, ...] = ()
+    """Names of further events that it takes."""
     mapping: Mapping | None = None
     """None sends what came in on as it is."""
     apply: Apply | None = None
@@ -61,7 +67,18 @@ class Route:
     when: Callable[[Source, Context], bool] | None = None
     types: frozenset[str] = frozenset()
     """Message types (MSH-9.1) that `when:` names; empty when it names none."""
+    only: frozenset[str] | None = None
+    """Message types without which `when:` cannot hold; None when it may hold for any."""
+
+    validate: Validate = "off"
+    """What is done about problems of a message: nothing is looked for, they are kept and told, or they refuse it."""
+    profile: Profile | None = None
+    """What is looked for besides the standard."""
+    ways: WaysOfSenders = USUAL_WAYS
+    """How the senders of orders and appointments mean what they say, and how they are answered."""
 
     def matches(self, source: Source, context: Context) -> bool:
         """Whether `when:` holds; a route without one takes everything."""
+        if self.only is not None and isinstance(source, Message) and source.type not in self.only:
+            return False
         return self.when is None or self.when(source, context)

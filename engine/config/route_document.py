@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Dict
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from engine.config.route import Apply, Destination, Kind, Retry, Route
+from engine.config.route import Apply, Destination, Kind, Retry, Route, Validate
+from engine.config.sender import SenderWays, compile_ways
 from engine.config.settings import Duration, Settings
 from engine.core.ids import PeerName, RouteName
+from engine.hl7.profile import Profile
 from engine.mapping.compile import Compiled, Environment, SourceKind, compile_expression
 from engine.mapping.context import Context
 from engine.mapping.expression import AllOf, Comparison, Expression, FirstOf, Literally, Membership, PathText, Several
@@ -37,8 +40,8 @@ class Origin(_Section):
     """A listener under `listeners: mllp:` of isthmus.yaml."""
     fhir: str | None = None
     """A resource type."""
-    event: str | None = None
-    """The name of an event, such as `study.completed`."""
+    event: str | Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
+    """The name of an event, such as `study.completed`, or several."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -54,7 +57,12 @@ class Origin(_Section):
     @property
     def name(self) -> str:
         """What it names."""
-        return self.mllp or self.fhir or self.event or ""
+        return self.mllp or self.fhir or self.events[0]
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events it names."""
+        return (self.event,) if isinstance(self.event, str) else self.event or ()
 
 
 class RetryPolicy(_Section):
@@ -75,7 +83,7 @@ class Receiver(_Section):
     retry: RetryPolicy = RetryPolicy()
 
 
-class RouteDocument(_Section):
+class RouteDocument(SenderWays):
     """The whole of a file under routes/."""
 
     route: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=64)]
@@ -85,8 +93,14 @@ class RouteDocument(_Section):
     when: str | None = None
     map: str | None = None
     """A mapping; a message route without one sends on what came in."""
-    apply: Literal["order", "patient"] | None = None
+    apply: Literal["order", "patient", "merge", "report", "appointment"] | None = None
     to: tuple[Receiver, ...] = Field(default=(), strict=False)
+    validate_by: Validate = Field(default="off", alias="validate")
+    """`warn` keeps what is wrong with a message and tells its sender; `strict` refuses the message for it."""
+    profile: str | None = None
+    """A file beside the route, `….profile.yaml`: what `validate:` looks for besides the standard."""
+    senders: dict[str, SenderWays] = Field(default_factory=dict)
+    """`MSH-3/MSH-4` of a sender → its own ways, before those of the route."""
 
 
 def compile_route(
@@ -97,9 +111,11 @@ def compile_route(
     mappings: Dict[str, Mapping],
     tables: Dict[str, Table],
     flaws: list[Flaw],
+    profiles: Dict[str, Profile] = MappingProxyType({}),
 ) -> Route:
     """Return a route; what it names wrongly is added to `flaws`."""
     _check_names(said, document, settings, mappings, flaws)
+    _check_validation(said, document, profiles, flaws)
     kind = said.origin.kind
     environment = Environment(source=_SOURCES[kind], tables=tables, flaws=flaws)
 
@@ -121,11 +137,16 @@ def compile_route(
         line=place.line,
         kind=kind,
         listener=said.origin.name,
+        also=said.origin.events[1:],
         mapping=None if said.map is None else mappings.get(said.map),
         apply=said.apply,
+        ways=compile_ways(said, said.senders),
         destinations=tuple(destinations),
         when=None if when is None else _condition(when, document.place(("when",))),
         types=_types(said.when) if kind == "mllp" and when is not None else frozenset(),
+        only=_only(said.when) if kind == "mllp" and when is not None else None,
+        validate=said.validate_by,
+        profile=None if said.profile is None else profiles.get(said.profile),
     )
 
 
@@ -136,6 +157,9 @@ def _check_names(
         flaws.append(Flaw(document.place(at), code, text))
 
     origin = said.origin
+    for key in ("control", "answers", "siu_cancel_cancels_order", "senders"):
+        if key in said.model_fields_set and said.apply not in ("order", "appointment"):
+            flaw((key,), "CFG-106", f"'{key}' must be left out of a route that applies neither orders nor appointments")
     if origin.mllp is not None and origin.mllp not in settings.listeners.mllp:
         flaw(("from", "mllp"), "CFG-105", f"'listeners.mllp.{origin.mllp}' is required")
     for index, receiver in enumerate(said.to):
@@ -159,6 +183,20 @@ def _check_names(
     if (mapping.source, mapping.target) != (source, wanted):
         has = f"'{said.map}' is from {mapping.source} to {mapping.target}"
         flaw(("map",), "CFG-106", f"'map' must be a mapping from {source} to {wanted}; {has}")
+
+
+def _check_validation(said: RouteDocument, document: Document, profiles: Dict[str, Profile], flaws: list[Flaw]) -> None:
+    if said.validate_by != "off" and said.origin.kind != "mllp":
+        flaws.append(
+            Flaw(document.place(("validate",)), "CFG-106", "'validate' must be left out unless from is mllp")
+        )
+    if said.profile is None:
+        return
+    place = document.place(("profile",))
+    if said.profile not in profiles:
+        flaws.append(Flaw(place, "CFG-112", f"'{said.profile}' does not exist under routes/"))
+    if said.validate_by == "off":
+        flaws.append(Flaw(place, "CFG-106", "'profile' must stand beside validate: warn or validate: strict"))
 
 
 def _condition(compiled: Compiled, place: Place) -> Callable[[Source, Context], bool]:
@@ -200,6 +238,28 @@ def _types(when: str | None) -> frozenset[str]:
         return frozenset(_named_types(parse_expression(when or "")))
     except ValueError:
         return frozenset()
+
+
+def _only(when: str | None) -> frozenset[str] | None:
+    """Return the message types that a condition cannot do without, so that most routes need not be asked at all."""
+    try:
+        return _needed_types(parse_expression(when or ""))
+    except ValueError:
+        return None
+
+
+def _needed_types(part: Expression) -> frozenset[str] | None:
+    match part:
+        case AllOf(items):
+            needed = [types for types in map(_needed_types, items) if types is not None]
+            return frozenset.intersection(*needed) if needed else None
+        case FirstOf(items):
+            needed = [types for types in map(_needed_types, items) if types is not None]
+            return frozenset.union(*needed) if len(needed) == len(items) else None
+        case Comparison() | Membership():
+            return frozenset(_named_types(part)) or None
+        case _:
+            return None
 
 
 def _named_types(part: Expression) -> list[str]:

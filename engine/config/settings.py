@@ -16,7 +16,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from engine.config.unit import duration_s, size_bytes
 from engine.core.limits import DEFAULT_LIMITS, Limits
-from engine.hl7.charset import codecs_of
+from engine.hl7.charset import codecs_of, is_undeclared
+from engine.mapping.outgoing import Dialect
 from engine.records.issuer import Issuer, IssuerTable
 
 Duration = Annotated[float, BeforeValidator(duration_s), Field(ge=0)]
@@ -62,11 +63,22 @@ def _charset(name: str) -> str:
     return name
 
 
+def _written_charset(name: str) -> str:
+    return name if is_undeclared(name) else _charset(name)
+
+
+def _listed(said: object) -> object:
+    return (said,) if isinstance(said, str) else said
+
+
 Network = Annotated[str, AfterValidator(_network)]
 """An IP address or network, such as `10.1.2.3` or `10.1.2.0/24`."""
 
 Charset = Annotated[str, AfterValidator(_charset)]
 """A name of HL7 table 0211."""
+
+WrittenCharset = Annotated[str, AfterValidator(_written_charset)]
+"""A name of HL7 table 0211, ASCII too."""
 
 FilePath = Annotated[str, Field(min_length=1)]
 """A file; one that is not absolute lies in the site's folder."""
@@ -117,10 +129,12 @@ class MllpListener(Section):
     """Needed to listen without TLS on an address that others can reach; `allow_from` must then say who."""
     allow_from: tuple[Network, ...] | None = Field(default=None, strict=False)
     """Addresses and networks that may connect; None lets everybody in, [] nobody."""
-    default_charset: Charset | Annotated[tuple[Charset, ...], Field(strict=False)] | None = None
+    charsets: Annotated[
+        tuple[Charset, ...], BeforeValidator(_listed, json_schema_input_type=str | list[str]), Field(strict=False)
+    ] = Field(default=(), alias="default_charset")
     """What a message without MSH-18 is written in, or several in the order they are tried.
 
-    They are also tried when a message does not fit what MSH-18 says. None tries UTF-8, then Windows-1252.
+    They are also tried when a message does not fit what MSH-18 says. Without any, UTF-8 and Windows-1252 are tried.
     """
     default_issuer: str | None = None
     """Issuer key of identifiers without an assigning authority; None takes the site's."""
@@ -140,10 +154,9 @@ class MllpListener(Section):
     """MSH-11 values that are taken; an empty one always is."""
 
     @property
-    def charsets(self) -> str | None:
-        """Return `default_charset` as MSH-18 would list it."""
-        said = self.default_charset
-        return "~".join(said) if isinstance(said, tuple) else said
+    def default_charset(self) -> str | None:
+        """Return `default_charset:` as MSH-18 would list it."""
+        return "~".join(self.charsets) or None
 
 
 class DicomListener(Section):
@@ -184,6 +197,30 @@ class MllpDestination(Section):
     ack_timeout_s: Duration = Field(default=30.0, alias="ack_timeout")
     ack_match: Literal["exact", "prefix"] = "exact"
     """`prefix` takes an answer whose MSA-2 is our MSH-10 cut off after 20 characters or more."""
+    version: Annotated[str, Field(pattern=r"^2\.[1-9](\.[12])?$")] | None = None
+    """MSH-12 of what it is sent; None leaves it to the mapping. `isthmus check` says what that version does not have."""
+    charset: WrittenCharset | None = None
+    """MSH-18, and what its messages are written in; None leaves it to the mapping."""
+    application: str | None = None
+    """MSH-5; None leaves it to the mapping."""
+    facility: str | None = None
+    """MSH-6; None leaves it to the mapping."""
+    include_nulls: bool = False
+    """Write `""` where a mapping has a field and nothing is known; otherwise such fields are empty."""
+    transliterate: bool = False
+    """Write what `charset` cannot carry in the nearest letters; otherwise such a notice is held."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return how it wants its messages."""
+        return Dialect(
+            version=self.version,
+            charset=self.charset,
+            application=self.application,
+            facility=self.facility,
+            include_nulls=self.include_nulls,
+            transliterate=self.transliterate,
+        )
 
 
 class Destinations(Section):

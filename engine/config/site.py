@@ -9,16 +9,19 @@ from pathlib import Path
 from engine.config.code_map import CodeMap
 from engine.config.environment import overridden
 from engine.config.finding import Finding
-from engine.config.listening import ports_used_twice
+from engine.config.listening import listening_flaws
 from engine.config.position import read_document
+from engine.config.profile_document import ProfileDocument, compile_profile
 from engine.config.route import Kind, Route
 from engine.config.route_document import RouteDocument, compile_route
 from engine.config.settings import Settings
 from engine.config.source import SETTINGS_FILE, SiteFiles, shipped_folder
 from engine.config.tables import PROCEDURES, read_code_map, read_table
 from engine.config.validation import validated
+from engine.config.version_check import destination_flaws, mapping_flaws
 from engine.core.errors import ConfigError
 from engine.core.ids import RouteName
+from engine.hl7.profile import Profile
 from engine.mapping.build import Entry, MappingBuilder
 from engine.mapping.context import Context
 from engine.mapping.document import MappingDocument
@@ -118,21 +121,24 @@ class _Loader:
     environ: Dict[str, str]
     flaws: list[Flaw] = field(default_factory=list)
     enabled: set[RouteName] = field(default_factory=set)
+    entries: Dict[str, Entry] = field(default_factory=dict)
 
     def load(self) -> Site:
         settings = self._settings()
         tables = self._tables()
         code_map = self._code_map(settings)
         mappings = self._mappings(tables)
-        routes = self._routes(settings, mappings, tables)
+        profiles = self._profiles(tables)
+        routes = self._routes(settings, mappings, tables, profiles)
         findings = tuple(sorted({Finding.of(flaw) for flaw in self.flaws}))
         if any(finding.severity == "error" for finding in findings):
             raise SiteRejected(findings)
         by_source: dict[tuple[str, str], tuple[Route, ...]] = {}
         enabled = tuple(route for route in routes if route.name in self.enabled)
         for route in enabled:
-            key = (route.kind, route.listener)
-            by_source[key] = (*by_source.get(key, ()), route)
+            for name in (route.listener, *route.also):
+                key = (route.kind, name)
+                by_source[key] = (*by_source.get(key, ()), route)
         return Site(
             folder=self.files.folder,
             settings=settings,
@@ -159,7 +165,7 @@ class _Loader:
         self.flaws += [*flaws, *more]
         if settings is None:
             return Settings()
-        self.flaws += ports_used_twice(settings, document)
+        self.flaws += listening_flaws(settings, document, self.files.folder)
         return settings
 
     def _tables(self) -> dict[str, Table]:
@@ -183,9 +189,29 @@ class _Loader:
         builder = MappingBuilder(entries, tables)
         mappings = builder.build_all()
         self.flaws += builder.flaws
+        self.entries = entries
+        for entry in entries.values():
+            self.flaws += mapping_flaws(entry)
         return mappings
 
-    def _routes(self, settings: Settings, mappings: Dict[str, Mapping], tables: Dict[str, Table]) -> tuple[Route, ...]:
+    def _profiles(self, tables: Dict[str, Table]) -> dict[str, Profile]:
+        profiles: dict[str, Profile] = {}
+        for name, path in self.files.profiles.items():
+            document = self._document(path, name)
+            if document is not None:
+                said, flaws = validated(ProfileDocument, document)
+                self.flaws += flaws
+                if said is not None:
+                    profiles[path.name] = compile_profile(said, document, tables=tables, flaws=self.flaws)
+        return profiles
+
+    def _routes(
+        self,
+        settings: Settings,
+        mappings: Dict[str, Mapping],
+        tables: Dict[str, Table],
+        profiles: Dict[str, Profile],
+    ) -> tuple[Route, ...]:
         routes: list[Route] = []
         places: dict[str, Place] = {}
         for name, path in self.files.routes.items():
@@ -201,11 +227,28 @@ class _Loader:
                 text = f"route name '{said.route}' is also used in {places[said.route]}"
                 self.flaws.append(Flaw(place, "CFG-110", text))
             places.setdefault(said.route, place)
-            route = compile_route(said, document, settings=settings, mappings=mappings, tables=tables, flaws=self.flaws)
+            route = compile_route(
+                said,
+                document,
+                settings=settings,
+                mappings=mappings,
+                tables=tables,
+                profiles=profiles,
+                flaws=self.flaws,
+            )
             routes.append(route)
+            self._check_versions(said, document, settings)
             if said.enabled:
                 self.enabled.add(route.name)
         return tuple(routes)
+
+    def _check_versions(self, said: RouteDocument, document: Document, settings: Settings) -> None:
+        entry = self.entries.get(said.map or "")
+        for index, receiver in enumerate(said.to):
+            destination = settings.destinations.mllp.get(receiver.mllp)
+            if entry is not None and destination is not None and destination.version is not None:
+                at = ("to", index, "mllp")
+                self.flaws += destination_flaws(entry.said, destination.version, route=document, at=at)
 
     def _document(self, path: Path, name: str) -> Document | None:
         try:

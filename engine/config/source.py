@@ -15,6 +15,7 @@ from pathlib import Path
 
 SETTINGS_FILE = "isthmus.yaml"
 TEST_SUFFIX = ".test.yaml"
+PROFILE_SUFFIX = ".profile.yaml"
 
 
 def shipped_folder() -> Path:
@@ -47,8 +48,14 @@ class SiteFiles:
 
     @cached_property
     def routes(self) -> dict[str, Path]:
-        """Files of routes/, tests left out."""
-        return self._found("routes", "*.yaml", tests=False)
+        """Files of routes/, tests and message profiles left out."""
+        found = self._found("routes", "*.yaml", tests=False)
+        return {name: path for name, path in found.items() if not name.endswith(PROFILE_SUFFIX)}
+
+    @cached_property
+    def profiles(self) -> dict[str, Path]:
+        """Message profiles of routes/."""
+        return self._found("routes", f"*{PROFILE_SUFFIX}", tests=False)
 
     @cached_property
     def mappings(self) -> dict[str, Path]:
@@ -84,7 +91,7 @@ class SiteFiles:
     def revision(self) -> str:
         """Return SHA-256 over names and contents of everything that says what the site does."""
         digest = hashlib.sha256()
-        files = self.routes | self.mappings | self.tables
+        files = self.routes | self.profiles | self.mappings | self.tables
         if self.settings is not None:
             files = {SETTINGS_FILE: self.settings, **files}
         for name in sorted(files):

@@ -20,6 +20,7 @@ _SUITES: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2; those of 1.3 all qualify. Source: RFC 9325 section 4.2."""
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _OTHERS: Final = 0o077
+_ABSENT: Final = "there is no such file"
 
 log = structlog.get_logger()
 
@@ -30,6 +31,7 @@ class TlsFileUnusable(ConfigError):
     code = "CFG-205"
 
     def __init__(self, file: Path, reason: str) -> None:
+        self.is_absent = reason == _ABSENT
         super().__init__(f"'{file}' cannot be used for TLS: {reason}")
 
 
@@ -147,9 +149,9 @@ def _hardened(protocol: int, minimum: str) -> ssl.SSLContext:
 
 
 def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    check_key_mode(key)
+    _check_mode(key)
     if not certificate.is_file():
-        raise TlsFileUnusable(certificate, "there is no such file")
+        raise TlsFileUnusable(certificate, _ABSENT)
     try:
         # A password would be asked for on the terminal.
         context.load_cert_chain(certificate, key, password=_no_password)
@@ -164,13 +166,8 @@ def _load_authorities(context: ssl.SSLContext, file: Path) -> None:
         raise TlsFileUnusable(file, _reason(cause)) from cause
 
 
-def check_key_mode(key: Path) -> None:
-    """Confirm that nobody but its owner can read a private key.
-
-    Raises:
-        TlsFileUnusable: CFG-205, there is no such file.
-        KeyReadable: CFG-206.
-    """
+def _check_mode(key: Path) -> None:
+    """Confirm that nobody but its owner can read a private key."""
     try:
         mode = key.stat().st_mode
     except OSError as cause:
@@ -188,7 +185,7 @@ def _reason(cause: OSError | ValueError) -> str:
     if isinstance(cause, ssl.SSLError):
         return (cause.reason or "not readable as PEM").replace("_", " ").lower()
     if isinstance(cause, FileNotFoundError):
-        return "there is no such file"
+        return _ABSENT
     return (cause.strerror or "not readable").lower() if isinstance(cause, OSError) else str(cause)
 
 

@@ -21,6 +21,8 @@ class Limits:
     mllp_junk_bytes: int = 1024
     mllp_silence_in_frame_s: float = 30.0
     mllp_frame_open_s: float = 120.0
+    mllp_unframed_gap_s: float = 0.5
+    """Silence that ends a message without frame, on listeners that take such."""
     mllp_connections: int = 256
     mllp_connections_per_address: int = 256
     mllp_pipelined_frames: int = 64
@@ -54,11 +56,15 @@ class Limits:
     batch_units: int = 512
     body_inline_bytes: int = 64 * KIB
     """Larger message bodies are kept as blobs."""
+    validation_s: float = 60.0
+    """For one message, in a worker process."""
     mapping_steps: int = 100_000
     mapping_result_bytes: int = 16 * MIB
     disk_floor_bytes: int = 2 * GIB
     disk_floor_share: float = 0.05
     shutdown_s: float = 30.0
+    appointment_wait_s: float = 24 * 3600.0
+    """How long an appointment waits for its order."""
     duplicate_window_s: float = 7 * 24 * 3600.0
 
 

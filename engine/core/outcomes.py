@@ -119,6 +119,7 @@ OUTCOMES: dict[str, Outcome] = {
     "WEB-121": Outcome(fhir="not-supported", http=405),
     # access
     "SEC-101": _SILENT,
+    "SEC-102": _SILENT,
     "SEC-110": _refused("AR", 207, "forbidden", 403),
     "SEC-120": _SILENT,
     "SEC-121": _SILENT,

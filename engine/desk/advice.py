@@ -46,6 +46,36 @@ _ADVICE = {
     "have the sender's software checked.",
     "step_incomplete": "Add the procedure code to mappings/tables/procedures.csv with a modality and a station group, "
     "or have the sender say what is missing; then send the order again.",
+    "merge_reversed": "The same two were merged before, the other way round. Ask registration which one stays; if the "
+    "first merge was wrong, it has to be undone before anything else is sent for either.",
+    "merged_elsewhere": "Ask registration: the record that is to be merged belongs to a third patient already.",
+    "identifiers_moved": "Registration wants identifiers moved from one patient to another. Find out which "
+    "examinations went by them; nothing was moved.",
+    "visit_of_another_patient": "Ask registration whose visit this is. Nothing was changed.",
+    "visit_has_images": "The visit has images or reports. Find out whether they are of the patient it is to go to, "
+    "then have the orders changed one by one.",
+    "accession_of_both_patients": "Two records of one person were merged, and both have images under this accession "
+    "number. Find out whether it is one examination or two before anybody reads them together.",
+    "uid_of_both_patients": "Two records of one person were merged, and both have an order under this Study Instance "
+    "UID. Have the second order sent again with a UID of its own.",
+    "report_orphaned": "Nothing is wrong yet: reports often come before their order. If the order is here, compare "
+    "the numbers of the report with those of the order, and have the sender use the same.",
+    "report_patient_conflict": "Do not read this report under either patient yet. Compare both descriptions and have "
+    "the wrong one corrected; the report is then looked at again.",
+    "report_of_another_patient": "Do not read this report under either patient yet. Ask its sender whether it was "
+    "written for the wrong patient, and have it withdrawn or sent again.",
+    "report_study_of_another_patient": "Do not read this report under either patient yet. Ask its sender which "
+    "examination was reported.",
+    "report_of_held_study": "Decide about the images first: they may be those of another patient. The report is "
+    "looked at again when they are linked.",
+    "report_numbers_of_several_orders": "Ask the sender which order was reported; filler and accession number lead to "
+    "different ones.",
+    "report_for_cancelled_order": "A report came for an order that was cancelled. If the examination was done, have "
+    "the order placed again.",
+    "report_parent_unknown": "An addendum came without the report it belongs to. Have the sender send that report.",
+    "report_out_of_order": "The newer version stays in use. Check that the sender did not mean to take a final report "
+    "back.",
+    "report_withdrawn": "Nobody answers for the report of this order any more. Have the examination read again.",
     "notice_not_made": "The named route or its mapping failed. Mend it, then replay.",
 }
 _BY_DANGER = {

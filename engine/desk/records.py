@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
+
+import orjson
 
 from engine.blobs.store import BlobStore
 from engine.config.site import Site
 from engine.core.ids import BlobKey, RowId
 from engine.desk import view
 from engine.desk.errors import NotKept, SeveralOrders
+from engine.desk.report import report_view
 from engine.records.record import Hold
+from engine.records.report import ReportAttachment
 from engine.records.state import Danger, HoldState
 from engine.store import listing, timeline, traffic
 from engine.store.listing import OrderFilter, StudyFilter
 from engine.store.paging import Cut
 from engine.store.reader import Reader
+from engine.store.report_file import report_file
 from engine.store.timeline import OrderFile, StudyFile
 from engine.store.traffic import MessageFilter, MessageHead, NoticeFilter, NoticeHead
 
@@ -43,6 +49,8 @@ class MessageFile:
     answer: bytes
     changed: list[Json]
     notices: list[Json]
+    validation: list[Json]
+    """What validation found: place, code, text, severity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +79,13 @@ class Records:
 
     async def orders(self, wanted: OrderFilter, cut: Cut) -> Json:
         """Return a page of orders, the newest first."""
-        page = await self._reader.run(lambda connection: listing.orders(connection, wanted, cut))
-        return {"orders": [view.order_short(row) for row in page.rows], "total": page.total, "next": _next(page.next)}
+
+        def read(connection: Any) -> Json:
+            page = listing.orders(connection, wanted, cut)
+            told = [view.order_short(row) for row in page.rows]
+            return {"orders": told, "total": page.total, "next": _next(page.next)}
+
+        return await self._reader.run(read)
 
     async def order(self, accession: str, issuer: str | None = None) -> OrderFile:
         """Return the order under an accession number.
@@ -104,10 +117,38 @@ class Records:
             raise NotKept("order")
         return found
 
+    async def report(self, row: RowId) -> Json:
+        """Return a report with its text, versions and documents.
+
+        Raises:
+            NotKept: WEB-111.
+        """
+        found = await self._reader.run(lambda connection: report_file(connection, row))
+        if found is None:
+            raise NotKept("report")
+        holds = [view.hold_view(each, {}) for each in found.holds]
+        return {**report_view(found), "patient": view.patient_view(found.patient), "holds": holds}
+
+    async def attachment(self, report_row: RowId, row: RowId) -> tuple[ReportAttachment, bytes]:
+        """Return a document of a report with its bytes.
+
+        Raises:
+            NotKept: WEB-111. StorageError: STO-104, its bytes are damaged or missing.
+        """
+        found = await self._reader.run(lambda connection: report_file(connection, report_row))
+        mine = next((each for each in found.attachments if each.id == row), None) if found else None
+        if mine is None or not mine.blob:
+            raise NotKept("document")
+        return (mine, await asyncio.to_thread(self._blobs.read, mine.blob))
+
     async def studies(self, wanted: StudyFilter, cut: Cut) -> Json:
         """Return a page of studies, the newest first; one may hold fewer than asked for and still have a next."""
-        page = await self._reader.run(lambda connection: listing.studies(connection, wanted, cut))
-        return {"studies": [view.study_short(row) for row in page.rows], "next": _next(page.next)}
+
+        def read(connection: Any) -> Json:
+            page = listing.studies(connection, wanted, cut)
+            return {"studies": [view.study_short(row) for row in page.rows], "next": _next(page.next)}
+
+        return await self._reader.run(read)
 
     async def study(self, study_uid: str) -> StudyFile:
         """Return a study by its Study Instance UID.
@@ -147,8 +188,12 @@ class Records:
 
     async def messages(self, wanted: MessageFilter, cut: Cut) -> Json:
         """Return a page of received messages, the newest first."""
-        page = await self._reader.run(lambda connection: traffic.messages(connection, wanted, cut))
-        return {"messages": [view.message_short(row) for row in page.rows], "next": _next(page.next)}
+
+        def read(connection: Any) -> Json:
+            page = traffic.messages(connection, wanted, cut)
+            return {"messages": [view.message_short(row) for row in page.rows], "next": _next(page.next)}
+
+        return await self._reader.run(read)
 
     async def message(self, row: RowId) -> MessageFile:
         """Return a received message with its bytes as they came.
@@ -178,12 +223,17 @@ class Records:
             answer=content.answer,
             changed=view.changed_view(events, orders),
             notices=[view.notice_view(notice) for notice in notices],
+            validation=orjson.loads(content.validation) if content.validation else [],
         )
 
     async def notices(self, wanted: NoticeFilter, cut: Cut) -> Json:
         """Return a page of outgoing notices, the newest first."""
-        page = await self._reader.run(lambda connection: traffic.notices(connection, wanted, cut))
-        return {"notices": [view.notice_view(row) for row in page.rows], "next": _next(page.next)}
+
+        def read(connection: Any) -> Json:
+            page = traffic.notices(connection, wanted, cut)
+            return {"notices": [view.notice_view(row) for row in page.rows], "next": _next(page.next)}
+
+        return await self._reader.run(read)
 
     async def notice(self, row: RowId) -> NoticeFile:
         """Return an outgoing notice with its bytes and the answer to it.

@@ -29,7 +29,10 @@ _TITLES = {
     "order.discontinued": "Examination discontinued",
     "order.held": "Order put on hold by the sender",
     "order.released": "Order released by the sender",
+    "order.patient_changed": "Patient changed",
     "step.listed": "On the worklist",
+    "step.arrived": "Patient arrived",
+    "step.arrival_cancelled": "Patient did not arrive after all",
     "study.received": "First images arrived",
     "study.linked": "Images linked to this order",
     "study.unlinked": "Images unlinked from this order",
@@ -37,6 +40,17 @@ _TITLES = {
     "study.completed_on_hold": "Study complete, but nobody was told",
     "study.completed_unlinked": "Study complete, no order fits yet",
     "study.reopened": "More images arrived",
+    "order.reported": "Preliminary report",
+    "report.received": "Report arrived",
+    "report.linked": "Report linked to this order",
+    "report.orphaned": "Report waits for its order",
+    "report.preliminary": "Report is preliminary",
+    "report.final": "Report is final",
+    "report.corrected": "Report corrected",
+    "report.addended": "Addendum to the report",
+    "report.withdrawn": "Report withdrawn",
+    "report.cancelled": "No report will come",
+    "report.images_after_final": "More images after the final report",
     "hold.raised": "A person must decide",
     "hold.resolved": "Decided",
     "notice.dead_lettered": "A notice was given up",
@@ -76,7 +90,7 @@ class Entry:
 
     at: datetime
     kind: str
-    """order, worklist, image, link, notice or hold: which sign stands beside it."""
+    """order, worklist, image, report, link, notice or hold: which sign stands beside it."""
     tone: Tone
     title: str
     text: str = ""
@@ -110,7 +124,7 @@ def _entry(
         case "study.received" if study is not None:
             by = f" from {study.source_ae}" if study.source_ae else ""
             text = f"{'/'.join(study.modalities) or 'Images'}{by}"
-        case "study.linked":
+        case "study.linked" | "report.linked":
             rule, _, reason = text.partition(": ")
             text = f"because {reason} · rule {rule}" if reason else text
         case "study.completed" if study is not None:
@@ -139,16 +153,25 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def _kind(name: str) -> str:
-    if name in {"study.linked", "study.unlinked"}:
+    if name in {"study.linked", "study.unlinked", "report.linked"}:
         return "link"
     noun = name.partition(".")[0]
-    return {"step": "worklist", "study": "image", "hold": "hold", "notice": "notice"}.get(noun, "order")
+    signs = {"step": "worklist", "study": "image", "report": "report", "hold": "hold", "notice": "notice"}
+    return signs.get(noun, "order")
 
 
 def _tone(name: str) -> Tone:
-    if name in {"study.linked", "study.completed", "hold.resolved"}:
+    if name in {"study.linked", "study.completed", "hold.resolved", "report.linked", "report.final"}:
         return "good"
-    if name in {"order.cancelled", "order.discontinued", "study.completed_on_hold", "order.held", "study.unlinked"}:
+    if name in {
+        "order.cancelled",
+        "order.discontinued",
+        "study.completed_on_hold",
+        "order.held",
+        "study.unlinked",
+        "report.withdrawn",
+        "report.images_after_final",
+    }:
         return "warn"
     return "bad" if name == "notice.dead_lettered" else "plain"
 
@@ -195,7 +218,7 @@ def milestones_of(of: OrderFile) -> list[Milestone]:
         _images(of),
         _linked(of),
         _notified(of),
-        Milestone(name="Reported", stage=Stage.TO_COME, text="no report yet"),
+        _reported(of),
     ]
 
 
@@ -225,6 +248,20 @@ def _linked(of: OrderFile) -> Milestone:
     if any(hold.state is HoldState.OPEN and hold.study_id is not None for hold in of.holds):
         return Milestone(name="Linked", stage=Stage.STUCK, text="a person must decide")
     return Milestone(name="Linked", stage=Stage.TO_COME, text="no images to link")
+
+
+def _reported(of: OrderFile) -> Milestone:
+    reports = [each.report for each in of.reports]
+    if not reports:
+        return Milestone(name="Reported", stage=Stage.TO_COME, text="no report yet")
+    final = [report for report in reports if report.state.is_final]
+    if any(report.newer_images_at is not None for report in final):
+        return Milestone(name="Reported", stage=Stage.NOW, text="more images since")
+    if final:
+        return Milestone(name="Reported", stage=Stage.DONE, text=final[-1].state.value.lower())
+    latest = reports[-1].state
+    stage = Stage.STUCK if latest.is_void else Stage.NOW
+    return Milestone(name="Reported", stage=stage, text=latest.value.lower())
 
 
 def _notified(of: OrderFile) -> Milestone:

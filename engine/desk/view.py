@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from engine.core.ids import RowId
 from engine.desk.advice import advice_for
 from engine.desk.moment import iso, iso_of_dicom
+from engine.desk.report import report_short
 from engine.linkage.identity import KnownPatient
 from engine.records.record import Event, Hold, ImagingOrder, Link, RequestedProcedure, ScheduledStep, Series, Study
 from engine.records.state import Danger, HoldState
@@ -83,7 +84,7 @@ def order_view(of: OrderFile, timezone: ZoneInfo) -> Json:
         "referring_physician": order.referring_physician,
         "requesting_service": order.requesting_service,
         "reason": order.reason,
-        "comments": order.comments,
+        "comments": "\n".join(text for text in (order.comments, *(each.comments for each in of.procedures)) if text),
         "admission_id": order.admission_id,
         "patient_location": order.patient_location,
         "identifiers": [{"kind": each.kind, "value": each.value, "issuer": each.issuer} for each in of.identifiers],
@@ -96,7 +97,7 @@ def order_view(of: OrderFile, timezone: ZoneInfo) -> Json:
             }
             for study in of.studies
         ],
-        "reports": [],
+        "reports": [report_short(each, procedures) for each in of.reports],
         "notices": [notice_view(each) for each in of.notices],
         "holds": [hold_view(each, {study.id: study.study_uid for study in of.studies}) for each in of.holds],
         "events": [event_view(each) for each in of.events],
@@ -250,6 +251,7 @@ def hold_view(of: Hold, study_uids: Mapping[RowId, str]) -> Json:
         "study_uid": study_uids.get(of.study_id) if of.study_id is not None else None,
         "order_id": of.order_id,
         "patient_row": of.patient_id,
+        "report_id": of.report_id,
         "message_id": of.message_id,
         "raised_at": iso(of.raised_at),
         "resolved_at": iso(of.resolved_at),

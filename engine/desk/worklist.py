@@ -68,10 +68,11 @@ class Worklist:
         settings = self._site().settings
         wanted = narrowing(request, self._clock.now(), settings.site.timezone, settings.worklist)
         found = await self._reader.run(lambda connection: worklist.find(connection, wanted))
+        also = {"PatientID": (wanted.patient_id,)} if wanted.patient_id else None  # a former one, of a merged record
         shown: list[RowId] = []
         charsets = (settings.worklist.charset,)
         for seen, (step_id, attributes) in enumerate(found, 1):
-            if request.matches(attributes):
+            if request.matches(attributes, also):
                 shown.append(step_id)
                 yield request.answer(attributes, transfer_syntax, charsets)
                 if settings.worklist.max_results and len(shown) >= settings.worklist.max_results:

@@ -1,8 +1,9 @@
 """Whether a resource is FHIR: fhir.resources' R4B models, and beside them what those let through.
 
-The models accept empty arrays and objects, nulls, JSON text where an object must stand and `"yes"` for a boolean, and
-they fall over unknown contained types, so the shape is looked at before and after them. Models are imported when first
-needed (150 ms for ServiceRequest); `preload` does it ahead of the first request.
+The models accept empty arrays, objects and strings, nulls, two contained resources of one id, JSON text where an object
+must stand and `"yes"` for a boolean, and they fall over unknown contained types; so the shape is looked at before and
+after them. Models are imported when first needed (150 ms for ServiceRequest); `preload` does it ahead of the first
+request.
 Source: FHIR R4 json.html, datatypes.html; spec sheet fhir.md section 1.
 """
 
@@ -102,8 +103,10 @@ def _shape_issues(resource: dict[str, Any], kind: str) -> Iterator[Issue]:
                     yield _structure(where, "unknown resource type")
                 elif value is None:
                     yield _structure(where, "must not be null")
+                elif value == "":
+                    yield Issue(code="FHIR-110", text="must not be empty; leave it out", where=where, kind="value")
                 elif name == "contained" and isinstance(value, list):
-                    yield from _typeless(where, value)
+                    yield from _contained_issues(where, value)
                 if isinstance(value, dict | list) or (type(value) is str and not value.isprintable()):
                     waiting.append((where, value))
         elif isinstance(here, list):
@@ -114,10 +117,17 @@ def _shape_issues(resource: dict[str, Any], kind: str) -> Iterator[Issue]:
             yield Issue(code="FHIR-110", text="has a control character", where=at, kind="value")
 
 
-def _typeless(at: str, contained: list[Any]) -> Iterator[Issue]:
+def _contained_issues(at: str, contained: list[Any]) -> Iterator[Issue]:
+    ids: set[str] = set()
     for i, inner in enumerate(contained):
-        if isinstance(inner, dict) and "resourceType" not in inner:
+        if not isinstance(inner, dict):
+            continue
+        if "resourceType" not in inner:
             yield _structure(f"{at}[{i}].resourceType", "unknown resource type")
+        named = str(inner.get("id"))
+        if named in ids:
+            yield _structure(f"{at}[{i}].id", "another contained resource has this id")
+        ids.add(named)
 
 
 def _structure(where: str, text: str) -> Issue:

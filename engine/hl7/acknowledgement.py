@@ -71,6 +71,15 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Response:
+    """An answer with content: its MSH-9, such as `ORR^O02^ORR_O02`, and the segments behind MSA and ERR."""
+
+    type: str
+    segments: tuple[str, ...]
+    """With the delimiters of the message that is answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ack:
     """An acknowledgement that a peer gave us."""
 
@@ -140,6 +149,7 @@ def build_ack(
     time: str,
     accept: bool = False,
     text: str = "",
+    response: Response | None = None,
 ) -> bytes:
     """Return an acknowledgement, every segment ended by CR.
 
@@ -150,6 +160,7 @@ def build_ack(
         time: MSH-7 of the answer, HL7 TS text.
         accept: Whether this is the accept acknowledgement of enhanced mode.
         text: MSA-3 when there is no problem to name.
+        response: What follows the acknowledgement, and the message that both are; None for a plain ACK.
 
     From version 2.5 there is an ERR for each problem; before, code and text stand in MSA-3 and the places in ERR-1.
     """
@@ -161,7 +172,7 @@ def build_ack(
     separator = delimiters.field_separator
     msa = ["MSA", ack_code(problems, accept=accept), _field(head, 10), delimiters.escape(text[:TEXT_LIMIT])]
     segments = [
-        _head(head, delimiters, version, control_id, time, trigger=message.trigger if message else ""),
+        _head(head, delimiters, version, control_id, time, _kind(message, version, response)),
         separator.join(msa).rstrip(separator),
     ]
     if is_at_least(version, (2, 5)):
@@ -169,19 +180,29 @@ def build_ack(
     elif problems:
         places = delimiters.repetition_separator.join(_err_1(problem, delimiters) for problem in problems)
         segments.append(f"ERR{separator}{places}")
+    if response is not None:
+        segments += response.segments
     return _encoded("".join(f"{segment}\r" for segment in segments), message)
 
 
-def _head(head: Segment | None, delimiters: Delimiters, version: str, control_id: str, time: str, trigger: str) -> str:
+def _kind(message: Message | None, version: str, response: Response | None) -> str:
+    """Return MSH-9: the structure stands in it from 2.3.1 on, the trigger event from 2.2 on."""
+    delimiters = message.delimiters if message else DEFAULT_DELIMITERS
+    component = delimiters.component_separator
+    if response is not None:
+        parts = response.type.split("^")
+        return component.join(parts if version_tuple(version) >= (2, 3, 1) else parts[:2])
+    trigger = delimiters.escape(message.trigger) if message else ""
+    if version_tuple(version) >= (2, 3, 1):
+        return f"ACK{component}{trigger}{component}ACK" if trigger else "ACK"
+    return f"ACK{component}{trigger}" if trigger and is_at_least(version, (2, 2)) else "ACK"
+
+
+def _head(head: Segment | None, delimiters: Delimiters, version: str, control_id: str, time: str, kind: str) -> str:
     component, separator = delimiters.component_separator, delimiters.field_separator
     # A short MSH-2 was filled from the defaults; ours says what we write with.
     encoding = component + delimiters.repetition_separator + delimiters.escape_character
     encoding += delimiters.subcomponent_separator + delimiters.truncation_character
-    trigger = delimiters.escape(trigger)
-    if version_tuple(version) >= (2, 3, 1):
-        kind = f"ACK{component}{trigger}{component}ACK" if trigger else "ACK"
-    else:
-        kind = f"ACK{component}{trigger}" if trigger and is_at_least(version, (2, 2)) else "ACK"
     fields = [
         f"MSH{separator}{encoding}",
         _field(head, 5) or APPLICATION,

@@ -19,6 +19,7 @@ from engine.hl7.terminator import BLANK_BYTES
 _START: Final = re.compile(
     rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n]))[ \t\0\v\x1c]*(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9\s\0])"
 )
+_HEADS: Final = (b"MSH", b"FHS", b"BHS", b"BTS", b"FTS")
 _LINE_END: Final = re.compile(rb"[\r\n]|\Z")
 _FILL: Final = BLANK_BYTES + BOM
 
@@ -45,12 +46,26 @@ class Batch:
         counts = [_field_of(segment, 1) for segment in self.envelope if segment[:3] == b"BTS"]
         return sum(map(int, counts)) if counts and all(c.isdecimal() and len(c) < 10 for c in counts) else None
 
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """What its counts say otherwise than what it holds, in words; () when they agree or are left out."""
+        said = []
+        if self.declared_count not in (None, len(self.messages)):
+            said.append(f"BTS-1 says {self.declared_count} messages, the batch holds {len(self.messages)}")
+        batches = sum(segment[:3] == b"BHS" for segment in self.envelope)
+        stated = next((_field_of(segment, 1) for segment in self.envelope if segment[:3] == b"FTS"), "")
+        if stated.isdecimal() and len(stated) < 10 and int(stated) != batches:
+            said.append(f"FTS-1 says {int(stated)} batches, the file holds {batches}")
+        return tuple(said)
+
     def _field(self, name: bytes, index: int) -> str:
         return next((_field_of(segment, index) for segment in self.envelope if segment[:3] == name), "")
 
 
 def read_batch(raw: bytes) -> Batch:
     """Take a body apart. A body that is one message comes back as that very object."""
+    if raw.startswith(b"MSH") and not any(raw.find(name, 3) >= 0 for name in _HEADS):
+        return Batch((raw,))  # the usual body, ten times as fast as the search below
     starts = list(_START.finditer(raw))
     if len(starts) <= 1 and (not starts or starts[0][1] == b"MSH") and not raw[: _first(starts)].strip(_FILL):
         return Batch((raw,))

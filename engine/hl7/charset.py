@@ -12,7 +12,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from engine.hl7.errors import UndecodableBytes
+from engine.hl7.errors import MarksWithoutEnd, UndecodableBytes
 
 UTF_8: Final = "utf_8"
 BOM: Final = b"\xef\xbb\xbf"
@@ -65,6 +65,13 @@ _BY_NAME: Final[dict[str, tuple[str, ...]]] = {
 }
 _ISO_8859 = re.compile(r"(?:ISO)?8859(1[0134-6]|[1-9])")
 _UNDECLARED: Final = frozenset({"", "ASCII", "USASCII", "ISOIR6", '""'})
+_LONGEST_NAME: Final = 32
+_MOST_MARKS: Final = 30
+_FAR_FROM_LATIN: Final = re.compile(f"[^\\x00-\u02ff]{{{_MOST_MARKS + 1},}}")
+"""All combining marks lie beyond U+02FF; few texts have so long a run of such characters without a blank."""
+_MARKS: Final = re.compile(rb"[^\0]{%d}" % (_MOST_MARKS + 1))
+_HIDDEN_MARKS: Final = {0x0F73: 0x0F71, 0x0F75: 0x0F71, 0x0F81: 0x0F71}
+"""Tibetan vowel signs that are no marks themselves, and come apart into nothing but marks."""
 _NOISE = re.compile(r"[\s_/.-]+")
 
 _NAME_OF_CODEC: Final = {
@@ -81,12 +88,16 @@ _NAME_OF_CODEC: Final = {
 }
 
 
-@lru_cache(maxsize=256)
 def codecs_of(declared: str) -> tuple[str, ...]:
     """Return the Python codecs to try for one name of table 0211 or its common misspellings, best first.
 
     Empty for ASCII, for nothing, and for a set that has no codec: tell them apart with `is_undeclared`.
     """
+    return _codecs_of(declared) if len(declared) <= _LONGEST_NAME else ()
+
+
+@lru_cache(maxsize=256)
+def _codecs_of(declared: str) -> tuple[str, ...]:
     key = _NOISE.sub("", declared).upper()
     known = _BY_NAME.get(key)
     if known is not None:
@@ -98,6 +109,11 @@ def codecs_of(declared: str) -> tuple[str, ...]:
 def is_undeclared(declared: str) -> bool:
     """Say whether MSH-18 leaves the set open: empty, or ASCII while the bytes may say more."""
     return _NOISE.sub("", declared).upper() in _UNDECLARED
+
+
+def writing_codec(name: str) -> str:
+    """Return the Python codec that messages of a set of table 0211 are written with; ASCII for one that has none."""
+    return next(iter(codecs_of(name)), "ascii")
 
 
 def hl7_name(codec: str) -> str:
@@ -120,6 +136,7 @@ def decode(raw: bytes, declared: str = "", default: str | None = None) -> tuple[
 
     Raises:
         UndecodableBytes: HL7-102, no set that may be meant fits.
+        MarksWithoutEnd: HL7-102.
     """
     start = len(BOM) if raw.startswith(BOM) else 0
     if start:
@@ -135,13 +152,25 @@ def decode(raw: bytes, declared: str = "", default: str | None = None) -> tuple[
         except UnicodeDecodeError as cause:
             failures[codec] = cause
         else:
-            return unicodedata.normalize("NFC", text), codec
+            return _composed(text), codec
     if not failures:
         offset = next(i for i, byte in enumerate(raw) if byte > 0x7F)
         raise UndecodableBytes(offset=start + offset, charset="ASCII")
     blamed = first[0] if first and first[0] in failures else next(iter(failures))
     failure = failures[blamed]
     raise UndecodableBytes(offset=start + failure.start, charset=hl7_name(blamed)) from failure
+
+
+def _composed(text: str) -> str:
+    """Return the text in NFC; the time that takes grows with the square of the marks behind one character.
+
+    Source: Unicode Standard Annex 15, section 13 (Stream-Safe Text Process).
+    """
+    for run in _FAR_FROM_LATIN.finditer(text):
+        marks = _MARKS.search(bytes(map(unicodedata.combining, run[0].translate(_HIDDEN_MARKS))))
+        if marks is not None:
+            raise MarksWithoutEnd(limit=_MOST_MARKS, offset=run.start() + marks.start())
+    return unicodedata.normalize("NFC", text)
 
 
 def _candidates(raw: bytes, declared: str, default: str | None) -> list[str]:

@@ -15,6 +15,8 @@ NULL: Final = '""'
 """The explicit null: "erase this". Source: HL7 v2.5.1 chapter 2.5.3."""
 
 _DEFAULTS: Final = "^~\\&"
+_MOST_ENCODING: Final = 8
+"""Characters of MSH-2 that are looked at: what is kept of a message must not be as long as its sender likes."""
 _DEFAULT_TRUNCATION: Final = "#"
 
 
@@ -40,7 +42,7 @@ class Delimiters:
     )
 
     def __init__(self, field_separator: str = "|", encoding: str = _DEFAULTS, charset: str = "utf_8") -> None:
-        """Take MSH-1 and MSH-2; a short MSH-2 is filled from the defaults.
+        """Take MSH-1 and MSH-2; a short MSH-2 is filled from the defaults, `^~&` as one without escape character.
 
         Args:
             field_separator: MSH-1, one character.
@@ -52,6 +54,8 @@ class Delimiters:
         """
         self.encoding_characters = encoding.rstrip(" ")
         stated = self.encoding_characters[:5]
+        if len(stated) == 3 and stated[2] == _DEFAULTS[3]:
+            stated = stated[:2] + _DEFAULTS[2:]
         characters = stated + _DEFAULTS[len(stated) :]
         if not _are_usable(field_separator + characters):
             raise NotAMessage
@@ -88,7 +92,7 @@ class Delimiters:
         Raises:
             NotAMessage: HL7-101.
         """
-        return _delimiters(field_separator, encoding, charset)
+        return _delimiters(field_separator, encoding[:_MOST_ENCODING], charset)
 
     def repetitions(self, raw: str) -> list[str]:
         """Return the repetitions of a field; an empty field has none."""

@@ -28,6 +28,16 @@ class UndecodableBytes(PeerError):
         super().__init__(f"byte {offset} is not valid {charset}", where="MSH^1^18")
 
 
+class MarksWithoutEnd(PeerError):
+    """A character carries more combining marks than any script has; composing them would take for ever."""
+
+    code = "HL7-102"
+
+    def __init__(self, *, limit: int, offset: int) -> None:
+        self.offset = offset
+        super().__init__(f"more than {limit} combining marks in a row after character {offset}", where="MSH^1^18")
+
+
 class UnencodableText(PeerError):
     """A value of an outgoing message cannot be written in the receiver's character set."""
 
@@ -46,6 +56,15 @@ class HeadIncomplete(PeerError):
     def __init__(self, *, field: int) -> None:
         self.field = field
         super().__init__(f"MSH-{field} is required", where=f"MSH^1^{field}")
+
+
+class PartOfMessage(PeerError):
+    """A message sent in parts: one part alone must not be applied."""
+
+    code = "HL7-110"
+
+    def __init__(self) -> None:
+        super().__init__("a message in parts (DSC, ADD) is not taken; send it whole", where="DSC^1^1")
 
 
 class InvalidValue(PeerError):

@@ -15,6 +15,21 @@ MAX_LAYOUT: Final = 99
 """Most breaks or spaces that one layout command may ask for."""
 
 _LAYOUT = re.compile(r"\.(br|sp|in|ti|sk|ce|fi|nf)\s*([+-]?)(\d{0,4})", re.IGNORECASE | re.ASCII)
+_SWITCHES: Final = frozenset("CM")
+_UPPER_HALVES: Final = {
+    "2D41": "iso8859_1",
+    "2D42": "iso8859_2",
+    "2D43": "iso8859_3",
+    "2D44": "iso8859_4",
+    "2D4C": "iso8859_5",
+    "2D47": "iso8859_6",
+    "2D46": "iso8859_7",
+    "2D48": "iso8859_8",
+    "2D4D": "iso8859_9",
+    "2949": "shift_jis",
+    "242943": "euc_kr",
+}
+"""Sets that a designation puts into G1, bytes A0 to FF, by the codec that reads those."""
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _LINE_BREAKS = re.compile(r"\r\n?")
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -34,6 +49,7 @@ def unescape(raw: str, escape: str, letters: Mapping[str, str], charset: str) ->
     parts = raw.split(escape)
     last = len(parts) - 1
     out = [parts[0]]
+    designation = ""
     i = 1
     while i <= last:
         token = parts[i]
@@ -42,12 +58,11 @@ def unescape(raw: str, escape: str, letters: Mapping[str, str], charset: str) ->
             out.append(escape)
             out.append(token)
             i += 1
-        elif token[:1] in {"C", "M"} and token[1:]:
-            out.append(_switched(token[1:], parts[i + 1]))
-            i += 2
         else:
+            if token[:1] in _SWITCHES and token[1:]:
+                designation = token[1:]
             out.append(value)
-            out.append(parts[i + 1])
+            out.append(_switched(designation, parts[i + 1], charset) if designation else parts[i + 1])
             i += 2
     return "".join(out)
 
@@ -66,7 +81,7 @@ def _value_of(token: str, escape: str, letters: Mapping[str, str], charset: str)
         return _layout(token)
     if head == "Z":
         return ""
-    if head in "CM" and len(token) in {5, 7} and _HEX.fullmatch(token, 1):
+    if head in _SWITCHES and len(token) in {5, 7} and _HEX.fullmatch(token, 1):
         return ""
     return None
 
@@ -96,13 +111,20 @@ def _layout(token: str) -> str | None:
     return ""
 
 
-def _switched(designation: str, text: str) -> str:
+def _switched(designation: str, text: str, charset: str) -> str:
     r"""Read text behind `\Cxxyy\` or `\Mxxyyzz\`: an ISO 2022 designation in hexadecimal, ESC left out.
 
+    It holds until the next one. What cannot be read in that set stays as the message's own set has it.
     Source: HL7 v2.5.1 chapter 2.7.3; the sets are those of table 0211.
     """
+    upper = _UPPER_HALVES.get(designation.upper())
+    escaped = b"\x1b" + bytes.fromhex(designation)
     try:
-        return (b"\x1b" + bytes.fromhex(designation) + text.encode("ascii")).decode("iso2022_jp_2")
+        if upper is not None:
+            return text.encode(charset).decode(upper)
+        if designation[:4].upper() == "2849":
+            return (escaped + text.encode("ascii")).decode("iso2022_jp_ext")
+        return (escaped + text.encode("ascii")).decode("iso2022_jp_2")
     except UnicodeError:
         return text
 

@@ -8,6 +8,7 @@ Source: HL7 v2.5.1 chapter 2.5 (messages, segments, fields), 2.15.9 (MSH).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -22,6 +23,8 @@ HEADERS: Final = frozenset({"MSH", "BHS", "FHS"})
 """Segments whose first field is the field separator itself."""
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
+_WRAPPED: Final = "OBX"
+"""The segment whose field senders break with CR: a line behind it that is no segment goes on with it."""
 _HEAD_BYTES: Final = 4096
 _CHARSET_FIELDS: Final = range(17, 23)
 
@@ -76,7 +79,7 @@ class Segment:
 class Message:
     """A message as received. Make one with `parse`."""
 
-    __slots__ = ("_by_name", "_lines", "_segments", "charset", "delimiters", "raw", "text")
+    __slots__ = ("_by_name", "_lines", "_segments", "_type", "charset", "delimiters", "raw", "text")
 
     def __init__(self, raw: bytes, text: str, charset: str, delimiters: Delimiters, lines: list[str]) -> None:
         self.raw = raw
@@ -89,6 +92,7 @@ class Message:
         self._lines = lines
         self._segments: list[Segment] | None = None
         self._by_name: dict[str, list[Segment]] = {}
+        self._type: str | None = None
 
     def __repr__(self) -> str:
         return f"Message(bytes={len(self.raw)}, segments={len(self._lines)})"
@@ -127,8 +131,14 @@ class Message:
         separator = self.delimiters.field_separator
         by_name = self._by_name
         segments: list[Segment] = []
+        wrapped: list[str] = []
         for line in self._lines:
             name = _segment_name(line[:4], separator)
+            if not name and segments and segments[-1].name == _WRAPPED and line[0] != separator:
+                wrapped.append(line)
+                continue
+            if wrapped:
+                _go_on(segments[-1], wrapped)
             same = by_name.get(name)
             if same is None:
                 segment = Segment(line, separator, name, 1)
@@ -137,7 +147,16 @@ class Message:
                 segment = Segment(line, separator, name, len(same) + 1)
                 same.append(segment)
             segments.append(segment)
+        if wrapped:
+            _go_on(segments[-1], wrapped)
         return segments
+
+    @property
+    def by_name(self) -> Mapping[str, list[Segment]]:
+        """The segments of each name in order; those of "" are the lines that are no segments."""
+        if self._segments is None:
+            self._segments = self._cut()
+        return self._by_name
 
     @property
     def normalised(self) -> str:
@@ -197,7 +216,9 @@ class Message:
     @property
     def type(self) -> str:
         """MSH-9.1, such as `ORM`; "" when absent."""
-        return self._head_component(9, 1)
+        if self._type is None:
+            self._type = self._head_component(9, 1)
+        return self._type
 
     @property
     def trigger(self) -> str:
@@ -218,6 +239,23 @@ class Message:
     def processing_id(self) -> str:
         """MSH-11.1: P, T or D."""
         return self._head_component(11, 1)
+
+    @property
+    def processing_mode(self) -> str:
+        """MSH-11.2: A archive, R restore, I initial load, T current; "" when absent. Source: table 0207."""
+        return self._head_component(11, 2)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this is one part of a message: it goes on in another one (DSC-1), or goes on with one (ADD).
+
+        MSH-14 alone does not count: some senders fill it although their messages are whole.
+        Source: HL7 v2.5.1 chapter 2.10.2.
+        """
+        if self.first("ADD") is not None:
+            return True
+        following = self.first("DSC")
+        return following is not None and bool(following.field(1))
 
     @property
     def version(self) -> str:
@@ -241,6 +279,12 @@ class Message:
 
     def _party(self, field: int) -> str:
         return self._head_component(field, 1) or self._head_component(field, 2)
+
+
+def _go_on(segment: Segment, lines: list[str]) -> None:
+    """Put lines behind a segment, at once: one by one they would cost the square of their number."""
+    segment.text = "\r".join((segment.text, *lines))
+    lines.clear()
 
 
 @lru_cache(maxsize=1024)

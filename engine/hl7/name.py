@@ -9,6 +9,7 @@ Source: HL7 v2.5.1 chapter 2.A.88 (XPN), 2.A.86 (XCN), 2.A.30 (FN), 2.A.47 (NDL)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from engine.hl7.delimiter import NULL, Delimiters
@@ -17,6 +18,8 @@ _FORBIDDEN: Final = str.maketrans({"^": " ", "=": " ", "\\": "/", "\r": " ", "\n
 _TYPE: Final = 7
 _REPRESENTATION: Final = 8
 _GROUPS: Final = ("A", "I", "P")
+_REMEMBERED: Final = 256
+"""Longest XCN field whose name is remembered [characters]."""
 
 
 def person_name(raw: str, delimiters: Delimiters) -> str:
@@ -42,11 +45,19 @@ def provider_name(raw: str, delimiters: Delimiters) -> str:
 
     Older senders put the whole field as one name without an identifier; component 1 is never taken as a name.
     """
+    # The same few people order, read and sign everything in a hospital, most of them twice in one message.
+    return _remembered_provider_name(raw, delimiters) if len(raw) <= _REMEMBERED else _provider_name(raw, delimiters)
+
+
+def _provider_name(raw: str, delimiters: Delimiters) -> str:
     for repetition in delimiters.repetitions(raw):
         group = _pn_group(delimiters.components(repetition)[1:7], delimiters)
         if group:
             return group
     return ""
+
+
+_remembered_provider_name = lru_cache(maxsize=1024)(_provider_name)
 
 
 def provider_names(raw: str, delimiters: Delimiters) -> list[str]:
@@ -130,7 +141,7 @@ def _family(raw: str, delimiters: Delimiters) -> str:
 
 
 def _plain(raw: str, delimiters: Delimiters) -> str:
-    if raw == NULL:
+    if not raw or raw == NULL:
         return ""
     first = delimiters.subcomponents(raw)[0]
     return " ".join(delimiters.unescape(first).translate(_FORBIDDEN).split())

@@ -28,6 +28,7 @@ _ISO_8601: Final = re.compile(
     re.ASCII,
 )
 _DATE: Final = re.compile(r"\d{4,8}", re.ASCII)
+_NO_BIRTH_DATE: Final = "19000101"
 _HL7_FRACTION: Final = 4
 _DICOM_FRACTION: Final = 6
 
@@ -70,11 +71,13 @@ def to_dicom(raw: str, delimiters: Delimiters, *, where: str | None = None) -> s
 def to_dicom_date(raw: str, delimiters: Delimiters, *, where: str | None = None) -> str:
     """Return the date of a TS, DTM or DT field as `YYYY[MM[DD]]`, the time left out.
 
+    1 January 1900 is what many senders write for a birth date that nobody knows, so it says nothing: "".
+
     Raises:
         InvalidValue: HL7-112.
     """
     found = _DATE.match(to_dicom(raw, delimiters, where=where))
-    return found[0] if found else ""
+    return found[0] if found and found[0] != _NO_BIRTH_DATE else ""
 
 
 def from_dicom(value: str, *, where: str | None = None) -> str:

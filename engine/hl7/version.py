@@ -28,12 +28,17 @@ KNOWN: Final = (
 )
 DEFAULT_VERSION: Final = "2.3.1"
 
+_MOST_CHARACTERS: Final = 16
 _NUMBERS = re.compile(r"\s*(\d{1,2})\.(\d{1,2})(?:\.(\d{1,2}))?", re.ASCII)
 
 
-@lru_cache(maxsize=256)
 def version_tuple(version: str) -> tuple[int, int, int]:
     """Return a version as numbers to compare; unreadable ones are `DEFAULT_VERSION`."""
+    return _version_tuple(version[:_MOST_CHARACTERS])
+
+
+@lru_cache(maxsize=256)
+def _version_tuple(version: str) -> tuple[int, int, int]:
     found = _NUMBERS.match(version)
     if found is None:
         return (2, 3, 1)

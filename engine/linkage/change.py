@@ -33,6 +33,8 @@ class Change:
     holds: list[Hold] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """Warnings the sender is told beside its AA."""
+    declined: bool = False
+    """What was asked for was not done; a person decides."""
 
     def create(self, record: Record) -> None:
         """Write a record that was not there."""
@@ -45,8 +47,22 @@ class Change:
         else:
             self.changed[record.id] = record
 
+    def take(self, trial: Change) -> None:
+        """Make another decision part of this one."""
+        for record in trial.new.values():
+            self.create(record)
+        for record in trial.changed.values():
+            self.alter(record)
+        self.events.extend(trial.events)
+        self.holds.extend(trial.holds)
+        self.notes.extend(trial.notes)
+        self.declined = self.declined or trial.declined
+
     def event(self, name: str, detail: str = "", **refs: RowId | None) -> Event:
-        """Say that something happened; `refs` are `patient_id`, `order_id`, `procedure_id`, `step_id`, `study_id`."""
+        """Say that something happened.
+
+        `refs` are `patient_id`, `order_id`, `procedure_id`, `step_id`, `study_id` and `report_id`.
+        """
         act = self.act
         happened = Event(
             id=act.new_id(),
@@ -71,6 +87,7 @@ class Change:
         order_id: RowId | None = None,
         step_id: RowId | None = None,
         study_id: RowId | None = None,
+        report_id: RowId | None = None,
     ) -> Hold:
         """Ask a person to decide; the event `hold.raised` goes with it."""
         act = self.act
@@ -87,6 +104,7 @@ class Change:
             order_id=order_id,
             step_id=step_id,
             study_id=study_id,
+            report_id=report_id,
         )
         self.create(raised)
         self.holds.append(raised)
@@ -97,5 +115,6 @@ class Change:
             order_id=order_id,
             step_id=step_id,
             study_id=study_id,
+            report_id=report_id,
         )
         return raised

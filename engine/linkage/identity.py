@@ -5,7 +5,8 @@ Source: spec/reconcile.md section 4; principle: a conflict always beats a match.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from engine.linkage.demographics import Agreement, Comparison, Person, compare
@@ -44,6 +45,27 @@ class KnownPatient:
     patient: Patient
     identifiers: tuple[PatientIdentifier, ...] = ()
     redirected: bool = False
+    merged: tuple[Patient, ...] = ()
+    """The records that were merged into this one, as they were described last."""
+    former: tuple[PatientIdentifier, ...] = ()
+    """Their identifiers: history that still leads here."""
+
+    def has(self, value: str, issuer: str) -> bool:
+        """Whether an identifier leads here, today's or a former one; without an issuer that of any issuer counts."""
+        wanted = value.strip().casefold()
+        return any(_is(each, wanted, issuer) for each in (*self.identifiers, *self.former))
+
+    def former_records(self, value: str, issuer: str) -> tuple[Patient, ...]:
+        """Return the merged records that had an identifier; none for one of today's."""
+        wanted = value.strip().casefold()
+        if any(_is(each, wanted, issuer) for each in self.identifiers):
+            return ()
+        rows = {each.patient_id for each in self.former if _is(each, wanted, issuer)}
+        return tuple(each for each in self.merged if each.id in rows)
+
+
+def _is(identifier: PatientIdentifier, wanted: str, issuer: str) -> bool:
+    return identifier.value.strip().casefold() == wanted and issuer in ("", identifier.issuer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +87,29 @@ def is_placeholder(patient_id: str) -> bool:
 def person_of(patient: Patient) -> Person:
     """Return the description kept of a patient; one whose identity is unknown has no describing name."""
     return Person(name="" if patient.identity_unknown else patient.name, birth_date=patient.birth_date, sex=patient.sex)
+
+
+def judge_redirected(known: KnownPatient, value: str, issuer: str, judge: Callable[[Patient], Judgement]) -> Judgement:
+    """Decide when an identifier may be one of a merged record: case A7.
+
+    Whoever still uses a former identifier may still use the description that went with it, so that of the merged
+    record is as good as the survivor's; a placeholder name (`UNKNOWN^TRAUMA 7`) then is a name like any other.
+
+    Args:
+        known: The patient that the identifier leads to.
+        value: The identifier.
+        issuer: Its issuer, "" when nobody says.
+        judge: Decides about one record: cases A1-A6, or A8.
+    """
+    survivor = judge(known.patient)
+    if survivor.verdict is not Verdict.HOLD:
+        return survivor
+    for record in known.former_records(value, issuer):
+        found = judge(replace(record, identity_unknown=False)) if record.name or record.birth_date else survivor
+        if found.verdict is not Verdict.HOLD:
+            reason = "the patient ID is that of a record that was merged into this patient's, and so is the description"
+            return Judgement(verdict=found.verdict, case="A7", reason=reason, comparison=found.comparison)
+    return survivor
 
 
 def judge_same_id(claimed: Person, patient: Patient) -> Judgement:

@@ -19,6 +19,7 @@ from engine.linkage.identity import (
     KnownPatient,
     Verdict,
     is_placeholder,
+    judge_redirected,
     judge_same_id,
     judge_unknown_issuer,
     person_of,
@@ -124,7 +125,7 @@ def _decide_patient(
 ) -> tuple[KnownPatient, Judgement] | Conflict | None:
     if is_placeholder(evidence.patient_id):
         return _without_id(evidence, world)
-    having = [known for known in world.patients if _has(known, evidence.patient_id, evidence.issuer)]
+    having = [known for known in world.patients if known.has(evidence.patient_id, evidence.issuer)]
     named = [known for known in having if known.patient.id in owners]
     possible = having if evidence.issuer else named or having
     if not possible:
@@ -138,19 +139,13 @@ def _decide_patient(
             evidence={"rule": "A8", "patients": [known.patient.id for known in possible]},
         )
     (known,) = possible
-    if evidence.issuer:
-        return _judged(known, judge_same_id(evidence.person, known.patient), world)
-    judgement = judge_unknown_issuer(evidence.person, known.patient, order_names_patient=bool(named))
-    return _judged(known, judgement, world)
 
+    def judge(record: Patient) -> Judgement:
+        if evidence.issuer:
+            return judge_same_id(evidence.person, record)
+        return judge_unknown_issuer(evidence.person, record, order_names_patient=bool(named))
 
-def _has(known: KnownPatient, patient_id: str, issuer: str) -> bool:
-    """Whether a patient has an identifier; without an issuer that of any issuer counts."""
-    value = patient_id.strip().casefold()
-    return any(
-        identifier.value.strip().casefold() == value and issuer in ("", identifier.issuer)
-        for identifier in known.identifiers
-    )
+    return _judged(known, judge_redirected(known, evidence.patient_id, evidence.issuer, judge), world)
 
 
 def _judged(known: KnownPatient, judgement: Judgement, world: StudyWorld) -> tuple[KnownPatient, Judgement] | Conflict:
@@ -197,7 +192,7 @@ def _unknown_patient(evidence: StudyEvidence, candidate: Candidate, owners: dict
     owner = owners[candidate.order.patient_id]
     found = compare(evidence.person, person_of(owner.patient))
     by = "Study Instance UID" if candidate.procedure.study_uid == evidence.study_uid else "accession number"
-    same_value = _has(owner, evidence.patient_id, "")
+    same_value = owner.has(evidence.patient_id, "")
     what = (
         "the order's patient ID from another issuer" if same_value else "a patient ID that is not the order's patient"
     )

@@ -1,26 +1,43 @@
 """How a patient record comes to be and changes.
 
 Registration (ADT) describes the patient; orders and results only fill gaps. Identifiers are added, never dropped.
-Source: spec/hl7.md sections 3.1 and 8, spec/workflow.md section 9.1.
+Source: spec/hl7.md sections 3.1, 4 (MSH-7) and 8, spec/workflow.md section 9.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, tzinfo
 
 from engine.core.ids import RowId
 from engine.linkage.change import Change
 from engine.linkage.demographics import Person
-from engine.linkage.identity import KnownPatient, Verdict, is_placeholder, judge_same_id
+from engine.linkage.identity import (
+    Judgement,
+    KnownPatient,
+    Verdict,
+    is_placeholder,
+    judge_redirected,
+    judge_same_id,
+)
+from engine.linkage.recency import Recorded, recorded
 from engine.records.explicit import plain, updated
-from engine.records.fact import PatientFact, VisitFact
-from engine.records.record import Hold, Patient, PatientIdentifier, Visit
+from engine.records.fact import PatientFact
+from engine.records.record import Hold, Patient, PatientIdentifier
 from engine.records.state import Danger
+
+LATE = "not applied to the patient: what is kept of the description was recorded later"
+"""What the sender of an old registration is told."""
 
 
 def register(
-    said: PatientFact, hits: Sequence[KnownPatient], change: Change, *, registrar: bool
+    said: PatientFact,
+    hits: Sequence[KnownPatient],
+    change: Change,
+    *,
+    registrar: bool,
+    timezone: tzinfo = UTC,
 ) -> KnownPatient | Hold:
     """Return the patient that `said` is about, created or updated; or the hold that says why it cannot be told.
 
@@ -29,6 +46,7 @@ def register(
         hits: The patients that any of its identifiers leads to, each once.
         change: Where the decision is written.
         registrar: Whether the source may change demographics (ADT) or only fill gaps (orders).
+        timezone: The site's, for times said without an offset.
     """
     if all(is_placeholder(fact.value) for fact in said.identifiers):
         return change.hold(
@@ -45,11 +63,12 @@ def register(
             {"patients": [hit.patient.id for hit in hits]},
             patient_id=hits[0].patient.id,
         )
+    said_at = recorded(said.recorded_at, change.act.now, timezone) if registrar else None
     if not hits:
-        return _create(said, change)
+        return _create(said, said_at, change)
     (known,) = hits
     if not registrar and not known.patient.identity_unknown:
-        judgement = judge_same_id(_claimed(said), known.patient)
+        judgement = _judge(said, known)
         if judgement.verdict is Verdict.HOLD:
             return change.hold(
                 "patient_conflict",
@@ -60,14 +79,20 @@ def register(
             )
         if judgement.verdict is Verdict.SAME_WITH_NOTE:
             change.notes.append(judgement.reason)
-    return _update(said, known, change, registrar=registrar)
+    if said_at is not None and said_at.is_older_than(known.patient.registered_at):
+        change.notes.append(LATE)
+        return known
+    return _update(said, known, said_at, change, registrar=registrar)
 
 
-def _claimed(said: PatientFact) -> Person:
-    return Person(name=plain(said.name), birth_date=plain(said.birth_date), sex=plain(said.sex))
+def _judge(said: PatientFact, known: KnownPatient) -> Judgement:
+    claimed = Person(name=plain(said.name), birth_date=plain(said.birth_date), sex=plain(said.sex))
+    former = [fact for fact in said.identifiers if known.redirected and known.former_records(fact.value, fact.issuer)]
+    fact = former[0] if former else said.identifiers[0]
+    return judge_redirected(known, fact.value, fact.issuer, lambda record: judge_same_id(claimed, record))
 
 
-def _create(said: PatientFact, change: Change) -> KnownPatient:
+def _create(said: PatientFact, said_at: Recorded | None, change: Change) -> KnownPatient:
     act = change.act
     patient = Patient(
         id=act.new_id(),
@@ -75,6 +100,8 @@ def _create(said: PatientFact, change: Change) -> KnownPatient:
         birth_date=plain(said.birth_date),
         sex=plain(said.sex),
         identity_unknown=said.identity_unknown == "Y",
+        identity_reliability=plain(said.identity_reliability),
+        registered_at=said_at.first if said_at else None,
         updated_at=act.now,
         cause_id=act.cause_id,
     )
@@ -84,16 +111,23 @@ def _create(said: PatientFact, change: Change) -> KnownPatient:
     return KnownPatient(patient=patient, identifiers=identifiers)
 
 
-def _update(said: PatientFact, known: KnownPatient, change: Change, *, registrar: bool) -> KnownPatient:
+def _update(
+    said: PatientFact, known: KnownPatient, said_at: Recorded | None, change: Change, *, registrar: bool
+) -> KnownPatient:
     old = known.patient
     # after a merge the source still uses the old identifier: it may not describe the survivor
     new = _described(said, old, registrar=registrar) if not known.redirected else old
-    if new != old:
+    is_new = new != old
+    if is_new:
         new = replace(new, updated_at=change.act.now, cause_id=change.act.cause_id)
+    if said_at is not None and not known.redirected:
+        new = replace(new, registered_at=max(said_at.first, old.registered_at or said_at.first))
+    if new != old:
         change.alter(new)
-        change.event("patient.updated", patient_id=old.id)
-    added = _add_identifiers(said, old.id, known.identifiers, change)
-    return KnownPatient(patient=new, identifiers=(*known.identifiers, *added), redirected=known.redirected)
+    added = _add_identifiers(said, old.id, (*known.identifiers, *known.former), change)
+    if is_new or added:
+        change.event("patient.updated", "" if is_new else "another identifier", patient_id=old.id)
+    return replace(known, patient=new, identifiers=(*known.identifiers, *added))
 
 
 def _described(said: PatientFact, old: Patient, *, registrar: bool) -> Patient:
@@ -110,6 +144,7 @@ def _described(said: PatientFact, old: Patient, *, registrar: bool) -> Patient:
         birth_date=updated(old.birth_date, said.birth_date),
         sex=updated(old.sex, said.sex),
         identity_unknown=old.identity_unknown if said.identity_unknown in (None, "") else said.identity_unknown == "Y",
+        identity_reliability=updated(old.identity_reliability, said.identity_reliability),
     )
 
 
@@ -117,7 +152,7 @@ def _add_identifiers(
     said: PatientFact, patient_id: RowId, known: Sequence[PatientIdentifier], change: Change
 ) -> tuple[PatientIdentifier, ...]:
     there = {(identifier.value, identifier.issuer) for identifier in known}
-    has_primary = any(identifier.is_primary for identifier in known)
+    has_primary = any(identifier.is_primary and identifier.patient_id == patient_id for identifier in known)
     added: list[PatientIdentifier] = []
     for fact in said.identifiers:
         if (fact.value, fact.issuer) in there or is_placeholder(fact.value):
@@ -136,37 +171,3 @@ def _add_identifiers(
         change.create(identifier)
         added.append(identifier)
     return tuple(added)
-
-
-def note_visit(said: VisitFact | None, known: Visit | None, patient_id: RowId, change: Change) -> Visit | None:
-    """Return the visit that `said` is about, created or updated; None when no visit number was said.
-
-    A visit of another patient is left as it is, and the sender is told.
-    """
-    if said is None or not said.number:
-        return known
-    if known is None:
-        visit = Visit(
-            id=change.act.new_id(),
-            patient_id=patient_id,
-            number=plain(said.number),
-            issuer=plain(said.issuer),
-            class_code=plain(said.class_code),
-            location=plain(said.location),
-            attending=plain(said.attending),
-            cause_id=change.act.cause_id,
-        )
-        change.create(visit)
-        return visit
-    if known.patient_id != patient_id:  # moving a visit is an act of registration (ADT^A44, A45), never a side effect
-        change.notes.append("the visit number is that of another patient's visit, which stays as it was")
-        return known
-    visit = replace(
-        known,
-        class_code=updated(known.class_code, said.class_code),
-        location=updated(known.location, said.location),
-        attending=updated(known.attending, said.attending),
-    )
-    if visit != known:
-        change.alter(visit)
-    return visit

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+
+from engine.linkage.control import Controls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +38,7 @@ class OrderPolicy:
     nw_as_update: bool = False
     """Whether a repeated NW with other content counts as XO; else it is refused with 205."""
     sender: str = ""
+    controls: Controls = field(default_factory=dict)
+    """What (ORC-1, ORC-5) mean to this sender where that differs from the table."""
+    numbers_orders: bool = False
+    """Whether an order without any number gets one: only where the answer carries it back."""

@@ -26,11 +26,18 @@ def find_procedure(
 ) -> RequestedProcedure | None:
     """Return the procedure that a message about a known order means; None when it means another one.
 
+    One that was replaced is meant only when no other is.
+
     Args:
         said: The message; a procedure ID or a Study Instance UID that it states decides, then its code.
         procedures: Those the order has.
         adding: Whether a code that no procedure has means another procedure rather than a change of the only one.
     """
+    standing = [each for each in procedures if each.state is not OrderState.REPLACED]
+    return _found(said, standing, adding=adding) or _found(said, procedures, adding=adding or bool(standing))
+
+
+def _found(said: OrderFact, procedures: Sequence[RequestedProcedure], *, adding: bool) -> RequestedProcedure | None:
     rp_id, study_uid, code = plain(said.rp_id), plain(said.study_uid), plain(said.code)
     if rp_id:
         return _first(procedures, lambda each: each.rp_id == rp_id)
@@ -39,10 +46,22 @@ def find_procedure(
         if found is not None:
             return found
         procedures = [each for each in procedures if each.study_uid_derived]
+    procedures = numbered(said, procedures)
     found = _first(procedures, lambda each: each.code == code) if code else None
     if found is not None:
         return found
     return procedures[0] if len(procedures) == 1 and not (adding and code) else None
+
+
+def numbered(said: OrderFact, procedures: Sequence[RequestedProcedure]) -> Sequence[RequestedProcedure]:
+    """Return those of an order's procedures that were ordered under the message's own numbers; all when none was."""
+    placer, filler = plain(said.placer_number), plain(said.filler_number)
+    named = [
+        each
+        for each in procedures
+        if (placer and each.placer_number == placer) or (filler and each.filler_number == filler)
+    ]
+    return named or procedures
 
 
 def _first(
@@ -72,6 +91,9 @@ def placed_procedure(
         code_system=plain(said.code_system),
         description=plain(said.description) or (entry.description if entry else "") or plain(said.code),
         reason=plain(said.reason),
+        placer_number=plain(said.placer_number),
+        filler_number=plain(said.filler_number) or order.filler_number,
+        comments=plain(said.procedure_comments),
         cause_id=change.act.cause_id,
     )
     change.create(procedure)
@@ -105,6 +127,9 @@ def updated_procedure(said: OrderFact, old: RequestedProcedure, change: Change) 
         code_system=updated(old.code_system, said.code_system),
         description=updated(old.description, said.description),
         reason=updated(old.reason, said.reason),
+        placer_number=old.placer_number or plain(said.placer_number),
+        filler_number=old.filler_number or plain(said.filler_number),
+        comments=updated(old.comments, said.procedure_comments),
     )
     if new != old:
         change.alter(new)

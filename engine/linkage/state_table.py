@@ -25,6 +25,20 @@ class OrderAction(StrEnum):
     DISCONTINUE = "discontinue"
     HOLD = "hold"
     RELEASE = "release"
+    REPORT_PRELIMINARY = "report_preliminary"
+    REPORT_FINAL = "report_final"
+    REPLACE = "replace"
+    """The order gives way to the ones that follow in the same message."""
+    PLACE_REPLACEMENT = "place_replacement"
+    PARENT = "parent"
+    """The order has the children that follow in the same message."""
+    PLACE_CHILD = "place_child"
+    ASSIGN_NUMBERS = "assign_numbers"
+    TELL_STATUS = "tell_status"
+    PLACE_OR_UPDATE = "place_or_update"
+    """Only where a sender means it: place, or change what is there."""
+    IGNORE = "ignore"
+    """Only where a sender means it: nothing."""
 
 
 ANY = "*"
@@ -61,6 +75,14 @@ CONTROL: dict[tuple[str, str], OrderAction] = {
     ("OH", "HD"): OrderAction.HOLD,
     ("RL", ANY): OrderAction.RELEASE,
     ("OE", ANY): OrderAction.RELEASE,
+    ("RP", ANY): OrderAction.REPLACE,
+    ("RU", ANY): OrderAction.REPLACE,
+    ("RO", ANY): OrderAction.PLACE_REPLACEMENT,
+    ("PA", ANY): OrderAction.PARENT,
+    ("CH", ANY): OrderAction.PLACE_CHILD,
+    ("SN", ANY): OrderAction.PLACE,
+    ("NA", ANY): OrderAction.ASSIGN_NUMBERS,
+    ("SS", ANY): OrderAction.TELL_STATUS,
 }
 """(ORC-1, ORC-5) → action; what is not here is answered AE 103 and changes nothing."""
 
@@ -101,6 +123,24 @@ ORDER_TRANSITIONS: dict[tuple[OrderState, OrderAction], OrderState] = {
     (S.REPORTED, OrderAction.COMPLETE): S.COMPLETED,
     (S.HELD, OrderAction.COMPLETE): S.COMPLETED,
     (S.COMPLETED, OrderAction.COMPLETE): S.COMPLETED,
+    # A report that comes before the images moves nothing yet; it counts once they are acquired.
+    (S.PLACED, OrderAction.REPORT_PRELIMINARY): S.PLACED,
+    (S.SCHEDULED, OrderAction.REPORT_PRELIMINARY): S.SCHEDULED,
+    (S.HELD, OrderAction.REPORT_PRELIMINARY): S.HELD,
+    (S.IN_PROGRESS, OrderAction.REPORT_PRELIMINARY): S.IN_PROGRESS,
+    (S.ACQUIRED, OrderAction.REPORT_PRELIMINARY): S.REPORTED,
+    (S.REPORTED, OrderAction.REPORT_PRELIMINARY): S.REPORTED,
+    (S.COMPLETED, OrderAction.REPORT_PRELIMINARY): S.COMPLETED,
+    (S.DISCONTINUED, OrderAction.REPORT_PRELIMINARY): S.DISCONTINUED,
+    (S.PLACED, OrderAction.REPORT_FINAL): S.PLACED,
+    (S.SCHEDULED, OrderAction.REPORT_FINAL): S.SCHEDULED,
+    (S.HELD, OrderAction.REPORT_FINAL): S.HELD,
+    (S.IN_PROGRESS, OrderAction.REPORT_FINAL): S.IN_PROGRESS,
+    (S.ACQUIRED, OrderAction.REPORT_FINAL): S.COMPLETED,
+    (S.REPORTED, OrderAction.REPORT_FINAL): S.COMPLETED,
+    (S.COMPLETED, OrderAction.REPORT_FINAL): S.COMPLETED,
+    (S.DISCONTINUED, OrderAction.REPORT_FINAL): S.DISCONTINUED,
+    **{(state, OrderAction.REPLACE): S.REPLACED for state in S if state is not S.IN_ERROR},
 }
 """What is not here is not applied: a person decides."""
 
@@ -122,6 +162,9 @@ STEP_AFTER: dict[OrderAction, tuple[frozenset[StepState], StepState]] = {
     OrderAction.DISCONTINUE: (_NOT_STARTED | {StepState.STARTED}, StepState.DISCONTINUED),
     OrderAction.HOLD: (frozenset({StepState.SCHEDULED, StepState.ARRIVED, StepState.READY}), StepState.HELD),
     OrderAction.RELEASE: (frozenset({StepState.HELD}), StepState.SCHEDULED),
+    OrderAction.REPORT_PRELIMINARY: (frozenset(), StepState.COMPLETED),
+    OrderAction.REPORT_FINAL: (frozenset(), StepState.COMPLETED),
+    OrderAction.REPLACE: (_NOT_STARTED, StepState.REPLACED),
 }
 """action → (step states it touches, the state they take)."""
 

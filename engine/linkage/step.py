@@ -140,7 +140,7 @@ def _new_step(
         protocol_text=plain(fact.protocol_text),
         performing_physician=plain(fact.performing_physician),
         modality=plain(fact.modality),
-        station_aes=_titles(plain(fact.station_ae)),
+        station_aes=station_titles(plain(fact.station_ae)),
         cause_id=act.cause_id,
     )
     step = settled(step, order, procedure, policy)
@@ -185,7 +185,7 @@ def _rescheduled(fact: StepFact, old: ScheduledStep, policy: OrderPolicy) -> Sch
     return replace(
         old,
         modality=updated(old.modality, fact.modality),
-        station_aes=_titles(plain(fact.station_ae)) or _kept_titles(fact, old),
+        station_aes=station_titles(plain(fact.station_ae)) or _kept_titles(fact, old),
         station_name=updated(old.station_name, fact.station_name),
         start=start or old.start,
         start_assumed=old.start_assumed and not start,
@@ -265,7 +265,8 @@ def _hold_if_incomplete(step: ScheduledStep, order: ImagingOrder, change: Change
         change.notes.append(f"accepted, not on the worklist yet; it lacks its {step.missing}")
 
 
-def _titles(stated: str) -> tuple[str, ...]:
+def station_titles(stated: str) -> tuple[str, ...]:
+    """Return the AE titles of a list parted by backslashes."""
     return tuple(title.strip() for title in stated.split("\\") if title.strip())
 
 

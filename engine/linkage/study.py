@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from engine.linkage.change import Change
+from engine.linkage.collision import COLLISIONS
 from engine.linkage.evidence import contradicts
 from engine.linkage.match import MATCH_HOLDS, Conflict, Decision, Match, Unmatched
 from engine.linkage.state_table import OrderAction
@@ -20,6 +21,7 @@ from engine.records.state import Danger, HoldState, StudyState
 
 INCONSISTENT = "internally_inconsistent"
 """Hold of a study whose instances disagree about the patient or the order: nothing is linked while it is open."""
+_NOT_DECIDED_HERE = (INCONSISTENT, *sorted(COLLISIONS))
 
 
 def new_study(said: InstanceFact, issuer: str, quiet_due_at: datetime, change: Change) -> Study:
@@ -112,7 +114,7 @@ def decide_links(
     A study is of a patient when nothing contradicts that, also while its order is in doubt (amber); a red hold leaves
     it without. Holds of an earlier decision that this one no longer shares are resolved.
     """
-    if _has_open(holds, INCONSISTENT):
+    if any(_has_open(holds, code) for code in _NOT_DECIDED_HERE):
         return (study, (), tuple(known_orders))
     red = isinstance(decision, Conflict) and decision.danger is Danger.RED
     patient_id = decision.patient.id if decision.patient and not red else None
@@ -202,6 +204,11 @@ def complete_study(
     return completed
 
 
+_GRAVE = (Danger.RED, Danger.AMBER)
+_ASIDE = frozenset({"instance_header_differs"})
+"""Holds about a copy that was set aside: whose the study is, and what was ordered, is not in doubt."""
+
+
 def tell_completion(
     study: Study,
     links: Sequence[Link],
@@ -215,8 +222,7 @@ def tell_completion(
 
     `again` when it was complete before and more instances came.
     """
-    grave = any(hold.state is HoldState.OPEN and hold.danger in (Danger.RED, Danger.AMBER) for hold in holds)
-    if grave:
+    if any(hold.state is HoldState.OPEN and hold.danger in _GRAVE and hold.code not in _ASIDE for hold in holds):
         change.event("study.completed_on_hold", "nobody is notified until the hold is resolved", study_id=study.id)
         return
     if not links:

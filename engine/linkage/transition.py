@@ -12,7 +12,7 @@ from engine.core.ids import RowId
 from engine.linkage.change import Change
 from engine.linkage.state_table import ORDER_TRANSITIONS, STEP_AFTER, OrderAction, order_state
 from engine.records.record import Hold, ImagingOrder, OrderIdentifier, RequestedProcedure, ScheduledStep
-from engine.records.state import Danger, OrderState, StepState
+from engine.records.state import Danger, HoldState, OrderState, StepState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,12 @@ def move_order(
                 steps[step.id] = after
     known = replace(known, procedures=tuple(procedures), steps=tuple(steps.values()))
     if touched:
-        change.event(_EVENT_OF[action], patient_id=known.order.patient_id, order_id=known.order.id)
+        change.event(
+            _EVENT_OF[action],
+            patient_id=known.order.patient_id,
+            order_id=known.order.id,
+            procedure_id=only.id if only is not None else None,
+        )
     return with_state(known, change)
 
 
@@ -72,6 +77,9 @@ _EVENT_OF = {
     OrderAction.DISCONTINUE: "order.discontinued",
     OrderAction.HOLD: "order.held",
     OrderAction.RELEASE: "order.released",
+    OrderAction.REPORT_PRELIMINARY: "order.reported",
+    OrderAction.REPORT_FINAL: "order.completed",
+    OrderAction.REPLACE: "order.replaced",
 }
 
 
@@ -112,6 +120,19 @@ def refuse(
         patient_id=known.order.patient_id,
     )
     change.notes.append(f"not applied: the {what} is {state.value}; a person decides")
+    change.declined = True
+
+
+def end_holds(holds: Sequence[Hold], known: KnownOrder, change: Change) -> None:
+    """Resolve what held a step back that lacks nothing any more, lacks something else now, or is not wanted."""
+    incomplete = {step.id for step in known.steps if step.state is StepState.HELD_INCOMPLETE}
+    again = {hold.step_id for hold in change.holds}
+    for hold in holds:
+        if hold.code != "step_incomplete" or (hold.step_id in incomplete and hold.step_id not in again):
+            continue
+        resolution = "the order was changed"
+        change.alter(replace(hold, state=HoldState.RESOLVED, resolved_at=change.act.now, resolution=resolution))
+        change.event("hold.resolved", resolution, order_id=hold.order_id, step_id=hold.step_id)
 
 
 def with_state(known: KnownOrder, change: Change) -> KnownOrder:

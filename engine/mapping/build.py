@@ -19,9 +19,25 @@ from engine.mapping.scope import Scope, by_name
 from engine.mapping.table import Table
 from engine.mapping.target import Target, target_of
 from engine.mapping.value import Value, has_value
-from engine.records.fact import StepFact, VisitFact
+from engine.records.fact import (
+    ClinicalFact,
+    ObservationFact,
+    OrderReferenceFact,
+    ResultFact,
+    ServiceFact,
+    StepFact,
+    VisitFact,
+)
 
-_SAYS_NOTHING = (VisitFact(), StepFact())
+_SAYS_NOTHING = (
+    VisitFact(),
+    StepFact(),
+    ResultFact(),
+    OrderReferenceFact(),
+    ClinicalFact(),
+    ObservationFact(),
+    ServiceFact(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +177,12 @@ class _OneMapping:
         part = None if setting.at is None else self._expression(setting.at, ("set", key, "at"), raw=True)
         return _one_of(used, key, part), () if part is None else part.paths
 
-    def _list_of(self, used: Mapping, key: str, each: str) -> Read:
+    def _list_of(self, used: Mapping, key: str, each: str | tuple[str, ...]) -> Read:
         if self.entry.said.source == "hl7v2":
-            return _segment_list(used, key, each)
+            return _segment_list(used, key, (each,) if isinstance(each, str) else each)
+        if not isinstance(each, str):
+            self._flaw(("set", key, "each"), "CFG-106", "'each' must be the path of a list")
+            return NOTHING.read
         return _item_list(used, key, self._expression(each, ("set", key, "each"), raw=True))
 
     def _expression(self, text: str, at: KeyPath, *, raw: bool = False) -> Compiled:
@@ -210,11 +229,11 @@ def _one_of(used: Mapping, key: str, part: Compiled | None) -> Read:
     return one
 
 
-def _segment_list(used: Mapping, key: str, starter: str) -> Read:
+def _segment_list(used: Mapping, key: str, starters: tuple[str, ...]) -> Read:
     def several(scope: Scope) -> Value:
-        if starter not in scope.segments:
+        if starters[0] not in scope.segments:
             return None
-        before, groups = groups_of(scope.members, (starter,))
+        before, groups = groups_of(scope.members, starters)
         shared = by_name(before)
         return _list(scope, used, key, [scope.group(shared, group) for group in groups])
 

@@ -53,6 +53,26 @@ EVENT_FIELDS: Mapping[str, frozenset[str]] = {
     "procedure": frozenset({"rp_id", "study_uid", "code", "code_system", "description", "state"}),
     "step": frozenset({"sps_id", "modality", "start"}),
     "visit": frozenset({"number", "class_code"}),
+    "report": frozenset(
+        [
+            "number",
+            "issuer",
+            "state",
+            "version",
+            "title",
+            "code",
+            "code_system",
+            "issued",
+            "observed",
+            "interpreter",
+            "assistant",
+            "text",
+            "findings",
+            "impression",
+            "study_uids",
+            "attachments",
+        ]
+    ),
     "study": frozenset(
         [
             "study_uid",
@@ -66,12 +86,20 @@ EVENT_FIELDS: Mapping[str, frozenset[str]] = {
             "completed_at",
             "is_update",
             "additional_uids",
+            "patient_id",
+            "patient_issuer",
+            "patient_name",
+            "patient_birth_date",
+            "patient_sex",
+            "accession_number",
+            "description",
         ]
     ),
 }
 """What the broker puts into an event. One event speaks of one procedure."""
 
 _FHIR_ALIASES = {"patient": "subject"}
+_EQUAL = ("==", "!=")
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -148,8 +176,13 @@ class _Compiler:
             case Negation(item):
                 return _negation(self.compile(item))
             case Comparison(left, comparator, right):
+                if comparator in _EQUAL and isinstance(right, Literally) and isinstance(right.value, str):
+                    return _is_one_of(self.compile(left), (right.value,), negated=comparator == "!=")
                 return _comparison(self.compile(left), comparator, self.compile(right))
             case Membership(item, choices, negated):
+                words = _words(choices)
+                if words is not None:
+                    return _is_one_of(self.compile(item), words, negated=negated)
                 return _membership(self.compile(item), self.compile(choices), negated=negated)
             case Piped():
                 return self._piped(part, raw=raw)
@@ -274,7 +307,7 @@ def _negation(part: Compiled) -> Compiled:
 
 def _comparison(left: Compiled, comparator: str, right: Compiled) -> Compiled:
     read_left, read_right = left.read, right.read
-    if comparator in ("==", "!="):
+    if comparator in _EQUAL:
         wanted = comparator == "=="
 
         def equals(scope: Scope) -> Value:
@@ -299,6 +332,27 @@ def _membership(item: Compiled, choices: Compiled, *, negated: bool) -> Compiled
         return any(_is_equal(one, other) for one in _as_list(read_item(scope)) for other in among) is not negated
 
     return Compiled(member, item.paths + choices.paths)
+
+
+def _words(choices: Expression) -> tuple[str, ...] | None:
+    """Return a list of literal texts; None when it has anything else in it."""
+    if not isinstance(choices, Several):
+        return None
+    words = tuple(item.value for item in choices.items if isinstance(item, Literally) and isinstance(item.value, str))
+    return words if len(words) == len(choices.items) else None
+
+
+def _is_one_of(item: Compiled, words: tuple[str, ...], *, negated: bool) -> Compiled:
+    """Return the test that nearly all routes make: a text against literal ones. This is the hot path."""
+    read, among = item.read, frozenset(words)
+
+    def one_of(scope: Scope) -> Value:
+        value = read(scope)
+        if type(value) is str:
+            return (value in among) is not negated
+        return any(_is_equal(one, word) for one in _as_list(value) for word in words) is not negated
+
+    return Compiled(one_of, item.paths)
 
 
 def _as_list(value: Value) -> list[Value]:

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from engine.hl7.charset import codecs_of, is_undeclared
 from engine.mapping.compile import SourceKind
 
-TargetKind = Literal["order", "patient", "visit", "step", "hl7v2", "fhir", "json"]
+TargetKind = Literal[
+    "order",
+    "patient",
+    "visit",
+    "step",
+    "report",
+    "result",
+    "order_reference",
+    "merge",
+    "merge_pair",
+    "clinical",
+    "observation",
+    "appointment",
+    "service",
+    "hl7v2",
+    "fhir",
+    "json",
+]
 SegmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}$")]
 
 
@@ -28,8 +46,9 @@ class Setting(_Section):
     """A literal."""
     use: str | None = None
     """Another mapping, run on the same source."""
-    each: str | None = None
-    """With `use`: one result for each group that starts with this segment, or for each item at this path."""
+    each: str | Annotated[tuple[SegmentName, ...], Field(min_length=1, max_length=2, strict=False)] | None = None
+    """With `use`: one result for each group that starts with this segment (`[PID, MRG]`: as `each:` of a mapping), or
+    for each item at this path."""
     at: str | None = None
     """With `use`: the part of the resource that the other mapping reads."""
     when: str | None = None
@@ -52,6 +71,12 @@ def _in_full(said: object) -> object:
     return said
 
 
+def _charset(name: str) -> str:
+    if not codecs_of(name) and not is_undeclared(name):
+        raise ValueError("a character set of HL7 table 0211, for example 8859/1")
+    return name
+
+
 class Options(_Section):
     """How the mapping reads its source."""
 
@@ -62,6 +87,8 @@ class Options(_Section):
 
     own: tuple[SegmentName, ...] = Field(default=(), strict=False)
     """Segments that a group sees only if they are its own: an NTE before the first order is the patient's."""
+    new_control_id: bool = False
+    """With `copy: all`: MSH-7 and MSH-10 are ours, as they must be where MSH-3 says that we are the sender."""
 
 
 class MappingDocument(_Section):
@@ -70,22 +97,34 @@ class MappingDocument(_Section):
     source: SourceKind = Field(alias="from")
     target: TargetKind = Field(alias="to")
     description: str = ""
-    each: str | Annotated[tuple[SegmentName, ...], Field(min_length=1, max_length=2, strict=False)] | None = None
-    """HL7: the segment that starts a group, or `[ORC, OBR]`. Others: the path of a list."""
+    each: str | Annotated[tuple[SegmentName, ...], Field(min_length=1, max_length=3, strict=False)] | None = None
+    """HL7: the segment that starts a group, `[ORC, OBR]`, or `[PID, ORC, OBR]` where a message may speak of several
+    patients. Others: the path of a list."""
     when: str | None = None
     """Groups for which this has no value are left out."""
     options: Options = Options()
     message: Annotated[str, Field(pattern=r"^[A-Z]{3}\^[A-Z0-9]{3}(\^[A-Z0-9_]{3,7})?$")] | None = None
     """For `to: hl7v2`: MSH-9."""
     version: Annotated[str, Field(pattern=r"^2\.[1-9](\.[12])?$")] = "2.5.1"
-    charset: str = "UNICODE UTF-8"
+    charset: Annotated[str, AfterValidator(_charset)] = "UNICODE UTF-8"
     """For `to: hl7v2`: MSH-18."""
+    copy_of: Literal["all"] | None = Field(default=None, alias="copy")
+    """From hl7v2 to hl7v2: `all` sends on what came in byte for byte, but for the fields under `set:`."""
     resource: str | None = None
     """For `to: fhir`: resourceType."""
     rules: dict[str, Annotated[Setting, BeforeValidator(_in_full)]] = Field(alias="set", min_length=1)
 
     @model_validator(mode="after")
     def _head_fits_target(self) -> Self:
-        if (self.target == "hl7v2") != (self.message is not None):
+        if self.copy_of is not None and (self.source, self.target, self.message, self.each) != (
+            "hl7v2",
+            "hl7v2",
+            None,
+            None,
+        ):
+            raise ValueError("a mapping from hl7v2 to hl7v2 without message: and each: when it has copy")
+        if (self.target == "hl7v2") != (self.message is not None or self.copy_of is not None):
             raise ValueError("a mapping with message: when it is to hl7v2, and only then")
+        if self.options.new_control_id and self.copy_of is None:
+            raise ValueError("a mapping with copy: all when it has options.new_control_id")
         return self

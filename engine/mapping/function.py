@@ -151,6 +151,11 @@ def lookup(_: Scope, value: str, table: Table, *otherwise: str) -> Value:
     return table.default
 
 
+def lookup_known(scope: Scope, value: str, table: Table) -> Value:
+    """The row of a code in a table; refuses (MAP-202) a code without one: for what must not be guessed."""
+    return lookup(scope, value, table)
+
+
 GENERAL = (
     Function(name="trim", run=trim),
     Function(name="upper", run=upper),
@@ -173,4 +178,5 @@ GENERAL = (
         run=lookup,
         parameters=(Parameter(name="table", kind="table"), Parameter(name="otherwise", is_optional=True)),
     ),
+    Function(name="lookup_known", run=lookup_known, parameters=(Parameter(name="table", kind="table"),)),
 )

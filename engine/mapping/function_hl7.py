@@ -5,13 +5,14 @@ Source: HL7 v2.5.1 chapter 2.A (data types).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from engine.hl7 import identifier as hl7_identifier
 from engine.hl7 import name as hl7_name
 from engine.hl7 import timestamp as hl7_timestamp
-from engine.hl7.delimiter import DEFAULT_DELIMITERS
+from engine.hl7.delimiter import DEFAULT_DELIMITERS, Delimiters
 from engine.hl7.delimiter import NULL as RAW_NULL
 from engine.hl7.errors import InvalidValue
 from engine.mapping.fault import Refused
@@ -24,6 +25,13 @@ from engine.records.fact import IdentifierFact
 _HL7 = frozenset({"hl7v2"})
 _TIMING_MINUTES = {"S": 1 / 60, "M": 1.0, "H": 60.0, "D": 1440.0, "W": 10080.0, "L": 43200.0}
 _SOON_MINUTES = 120
+_PROSE = frozenset({"", "TX", "FT", "ST"})
+_CODED = frozenset({"CE", "CWE", "CNE", "CF"})
+_ORIGINAL_TEXT = 9
+_ED_DATA = 5
+_TYPE_AT = {"ED": 2, "RP": 3}
+_NOTED = frozenset({"PID", "ORC", "OBR", "OBX"})
+_LINE_BREAKS = re.compile(r"\r\n?")
 
 
 def _field(value: Value) -> Raw:
@@ -35,6 +43,74 @@ def text(_: Scope, value: Value) -> Value:
     """The whole field as text, separators included: for prose in which senders leave `^` and `&` unescaped."""
     field = _field(value)
     return field.delimiters.unescape(field.text).strip()
+
+
+def observation(_: Scope, value: Value, value_type: Value = None) -> Value:
+    """OBX-5 as text, by OBX-2: prose with its separators, a line for each repetition; of a code its text.
+
+    Of ED the data, of RP the pointer; of other types the parts with spaces between.
+    """
+    field = _field(value)
+    delimiters, kind = field.delimiters, str(value_type or "").upper()
+    if kind == "ED":
+        return delimiters.unescape(_after(field.text, delimiters.component_separator, _ED_DATA - 1))
+    repetitions = delimiters.repetitions(field.text)
+    if kind == "RP":
+        return delimiters.unescape(delimiters.components(repetitions[0])[0]).strip()
+    if kind in _CODED:
+        return "; ".join(_code_text(one, delimiters) for one in repetitions)
+    if kind in _PROSE:
+        return "\n".join(_LINE_BREAKS.sub("\n", delimiters.unescape(one)) for one in repetitions).strip()
+    parts = ([delimiters.unescape(part).strip() for part in delimiters.components(one)] for one in repetitions)
+    return ", ".join(" ".join(part for part in some if part) for some in parts)
+
+
+def _after(text: str, separator: str, count: int) -> str:
+    """Return what follows the given number of separators; all of it when there is none at all."""
+    pieces = text.split(separator, count)
+    return text if len(pieces) == 1 else pieces[count] if len(pieces) > count else ""
+
+
+def _code_text(raw: str, delimiters: Delimiters) -> str:
+    parts = [delimiters.unescape(part).strip() for part in delimiters.components(raw)]
+    original = parts[_ORIGINAL_TEXT - 1] if len(parts) >= _ORIGINAL_TEXT else ""
+    return original or (parts[1] if len(parts) > 1 else "") or parts[0]
+
+
+def data_type(_: Scope, value: Value, value_type: Value = None) -> Value:
+    """Type and subtype of a document in OBX-5, parted by `/`: of ED components 2 and 3, of RP 3 and 4; else nothing."""
+    field, first = _field(value), _TYPE_AT.get(str(value_type or "").upper())
+    if first is None:
+        return None
+    parts = field.delimiters.components(field.text)[first - 1 : first + 1]
+    return "/".join(text for part in parts if (text := field.delimiters.unescape(part).strip()))
+
+
+def occurrence(scope: Scope, value: str) -> Value:
+    """Which one of its name the first segment of that name is, from 1: `'OBX' | occurrence` inside `each: OBX`."""
+    found = scope.segments.get(value)
+    return str(found[0].occurrence) if found else None
+
+
+def notes(scope: Scope, value: str) -> Value:
+    """The text of the NTE that belong to PID, ORC, OBR or OBX, line by line: `'OBR' | notes`.
+
+    An NTE belongs to the nearest of these in front of it.
+    """
+    found: list[str] = []
+    of = ""
+    for segment in (*scope.before, *scope.members):
+        name = segment.name
+        if name in _NOTED:
+            of = name
+        elif name == "NTE" and of == value:
+            raw = segment.field(3) or ""
+            found.extend(_LINE_BREAKS.sub("\n", text) for text in _prose(raw, scope.delimiters))
+    return "\n".join(found).strip() or None
+
+
+def _prose(raw: str, delimiters: Delimiters) -> list[str]:
+    return [] if raw == RAW_NULL else [delimiters.unescape(one) for one in delimiters.repetitions(raw)]
 
 
 def component(_: Scope, value: Value, number: Value) -> Value:
@@ -100,9 +176,12 @@ def identifiers(scope: Scope, value: Value) -> Value:
 
 
 def issuer(scope: Scope, value: Value) -> Value:
-    """Key of the authority of an EI (components 2 to 4); the default issuer when it names none."""
+    """Key of the authority of an EI (components 2 to 4, of a component its subcomponents); else the default issuer."""
     field = _field(value)
-    entity = hl7_identifier.entity_identifier(field.text, field.delimiters)
+    text, delimiters = field.text, field.delimiters
+    if field.is_component:
+        text = text.replace(delimiters.subcomponent_separator, delimiters.component_separator)
+    entity = hl7_identifier.entity_identifier(text, delimiters)
     context = scope.context
     if entity is None:
         return context.default_issuer
@@ -136,6 +215,13 @@ def xpn(_: Scope, value: str) -> Value:
 def xcn(_: Scope, value: str) -> Value:
     """DICOM PN as XCN without an identifier."""
     return Raw(hl7_name.to_xcn(value, DEFAULT_DELIMITERS), DEFAULT_DELIMITERS)
+
+
+def ndl(_: Scope, value: str) -> Value:
+    """DICOM PN as NDL: the name in the subcomponents of its first component."""
+    delimiters = DEFAULT_DELIMITERS
+    written = hl7_name.to_xcn(value, delimiters)
+    return Raw(written.replace(delimiters.component_separator, delimiters.subcomponent_separator), delimiters)
 
 
 def cx(scope: Scope, value: Value) -> Value:
@@ -173,6 +259,22 @@ def hl7_time(_: Scope, value: str, *otherwise: Value) -> Value:
 
 HL7_FUNCTIONS = (
     Function(name="text", run=text, reads="raw", sources=_HL7),
+    Function(
+        name="observation",
+        run=observation,
+        reads="raw",
+        parameters=(Parameter(name="value_type", is_optional=True),),
+        sources=_HL7,
+    ),
+    Function(
+        name="data_type",
+        run=data_type,
+        reads="raw",
+        parameters=(Parameter(name="value_type", is_optional=True),),
+        sources=_HL7,
+    ),
+    Function(name="notes", run=notes, sources=_HL7),
+    Function(name="occurrence", run=occurrence, sources=_HL7),
     Function(name="component", run=component, reads="raw", parameters=(Parameter(name="number"),), sources=_HL7),
     Function(name="timestamp", run=timestamp, reads="raw", sources=_HL7),
     Function(name="date", run=date, reads="raw", sources=_HL7),
@@ -184,6 +286,7 @@ HL7_FUNCTIONS = (
     Function(name="urgency", run=urgency),
     Function(name="xpn", run=xpn),
     Function(name="xcn", run=xcn),
+    Function(name="ndl", run=ndl),
     Function(name="cx", run=cx, reads="raw"),
     Function(name="ei", run=ei, parameters=(Parameter(name="issuer", is_optional=True),)),
     Function(name="hl7_timestamp", run=hl7_time, parameters=(Parameter(name="otherwise", is_optional=True),)),

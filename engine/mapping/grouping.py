@@ -2,7 +2,8 @@
 
 `each: ORC` starts a group at every ORC. `each: [ORC, OBR]` starts one at every ORC, or at an OBR when the group has
 one already (what stands between that ORC and its first OBR is then shared), or when there is no ORC at all.
-Source: HL7 v2.5.1 chapter 4.4 (ORM, OMG, OMI order groups).
+`each: [PID, ORC, OBR]` does so for each patient of a message that may have several.
+Source: HL7 v2.5.1 chapter 7.3.1 (ORU), chapter 4.4 (ORM, OMG, OMI order groups).
 """
 
 from __future__ import annotations
@@ -19,6 +20,20 @@ class _Open:
     members: list[Segment] = field(default_factory=list)
     shared: list[Segment] = field(default_factory=list)
     has_detail: bool = False
+
+
+def patients_of(segments: list[Segment], starter: str) -> list[list[Segment]]:
+    """Return the segments of each patient, what stands before the first of them in front of each; all when none is."""
+    blocks: list[list[Segment]] = []
+    before: list[Segment] = []
+    for segment in segments:
+        if segment.name == starter:
+            blocks.append([*before, segment])
+        elif blocks:
+            blocks[-1].append(segment)
+        else:
+            before.append(segment)
+    return blocks or [before]
 
 
 def groups_of(segments: list[Segment], starters: tuple[str, ...]) -> tuple[list[Segment], list[list[Segment]]]:

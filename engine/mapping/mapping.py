@@ -9,15 +9,19 @@ from typing import Any
 from engine.hl7.message import Message
 from engine.mapping.compile import Compiled, SourceKind
 from engine.mapping.context import Context
+from engine.mapping.copied import Changes, Copied
 from engine.mapping.document import TargetKind
 from engine.mapping.fault import MappingFault, Refused
-from engine.mapping.grouping import groups_of
+from engine.mapping.grouping import groups_of, patients_of
 from engine.mapping.place import Place
 from engine.mapping.result import Result
 from engine.mapping.rule import Rule, single
 from engine.mapping.scope import Scope, by_name
 from engine.mapping.target import Target
 from engine.mapping.value import Raw, Value, has_value
+
+_WITH_PATIENT = 3
+"""How many starters `each: [PID, ORC, OBR]` has."""
 
 Source = Message | dict[str, Any]
 """An HL7 message; or a FHIR resource or event as plain data."""
@@ -63,8 +67,10 @@ class Mapping:
         for inner in self._scopes(scope):
             trace = inner.budget.trace = [] if explain else None
             made = self.make(inner)
+            if isinstance(made, Changes) and isinstance(source, Message):
+                made = Copied(source=source, changes=made)
             if made is not None:
-                results.append(Result(fact=made, explain=tuple(trace or ())))
+                results.append(Result(fact=made, explain=tuple(trace or ()), members=inner.members))
         return results
 
     def make(self, scope: Scope) -> Any:
@@ -123,12 +129,22 @@ class Mapping:
             return [scope.inside(item) for item in (items if isinstance(items, list) else [items]) if item is not None]
         if not self.starters:
             return (scope,)
-        before, groups = groups_of(scope.members, self.starters)
+        if len(self.starters) == _WITH_PATIENT:
+            patient, starters = self.starters[0], self.starters[1:]
+            blocks = [groups_of(block, starters) for block in patients_of(scope.members, patient)]
+        else:
+            starters = self.starters
+            blocks = [groups_of(scope.members, starters)]
+        groups = [group for _, some in blocks for group in some]
         if not groups:
-            raise MappingFault(f"{self.starters[0]} is required", code="HL7-110", where=f"{self.starters[0]}^1")
+            name = starters[-1] if starters is not self.starters else starters[0]
+            raise MappingFault(f"{name} is required", code="HL7-110", where=f"{name}^1")
         for name in self.all_or_none:
             having = sum(1 for group in groups if any(segment.name == name for segment in group))
             if 0 < having < len(groups):
                 raise MappingFault(f"{name} is required in each group or in none", code="HL7-110", where=f"{name}^1")
-        shared = by_name([segment for segment in before if segment.name not in self.own])
-        return [scope.group(shared, group) for group in groups]
+        scopes: list[Scope] = []
+        for before, some in blocks:
+            shared = by_name([segment for segment in before if segment.name not in self.own])
+            scopes.extend(scope.group(shared, group, before) for group in some)
+        return scopes

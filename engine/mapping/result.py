@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.hl7.message import Segment
+from engine.mapping.copied import Copied
 from engine.mapping.explained import Explained
 from engine.mapping.outgoing import Outgoing
-from engine.records.fact import OrderFact, PatientFact
+from engine.records.fact import AppointmentFact, MergeFact, OrderFact, PatientFact, ReportFact
 
-Made = OrderFact | PatientFact | Outgoing | dict[str, Any]
-"""`to: order`, `to: patient`, `to: hl7v2`, and `to: fhir` or `to: json`."""
+Made = OrderFact | PatientFact | MergeFact | ReportFact | AppointmentFact | Outgoing | Copied | dict[str, Any]
+"""`to: order`, `patient`, `merge`, `report`, `appointment`, `hl7v2`, and `fhir` or `json`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +23,5 @@ class Result:
     fact: Made
     explain: tuple[Explained, ...] = ()
     """In order of the rules; empty unless asked for."""
+    members: Sequence[Segment] = ()
+    """The segments of its group, for HL7."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from engine.hl7.delimiter import DEFAULT_DELIMITERS, Delimiters
@@ -10,7 +11,7 @@ from engine.mapping.context import Context
 from engine.mapping.explained import Explained
 from engine.mapping.fault import MappingFault
 
-Segments = dict[str, list[Segment]]
+Segments = Mapping[str, list[Segment]]
 
 
 class Budget:
@@ -50,7 +51,7 @@ class Budget:
 class Scope:
     """One source, or one group of it. `segments` and `members` are for HL7, `resource` for everything else."""
 
-    __slots__ = ("budget", "context", "delimiters", "inherited", "members", "resource", "segments")
+    __slots__ = ("before", "budget", "context", "delimiters", "inherited", "members", "resource", "segments")
 
     def __init__(
         self,
@@ -71,6 +72,8 @@ class Scope:
         """The segments of this group itself, in order."""
         self.inherited: Segments = {} if inherited is None else inherited
         """What this group sees of what stands before it."""
+        self.before: list[Segment] = []
+        """The segments in front of the first group."""
         self.delimiters = delimiters
         self.resource = resource
 
@@ -79,20 +82,19 @@ class Scope:
         """Return the scope of a whole source, with a fresh budget."""
         budget = Budget(context.most_steps, context.most_bytes)
         if isinstance(source, Message):
-            members = source.segments
             return cls(
                 context=context,
                 budget=budget,
-                segments=by_name(members),
-                members=members,
+                segments=source.by_name,
+                members=source.segments,
                 delimiters=source.delimiters,
             )
         return cls(context=context, budget=budget, resource=source)
 
-    def group(self, shared: Segments, members: list[Segment]) -> Scope:
+    def group(self, shared: Segments, members: list[Segment], before: list[Segment] | None = None) -> Scope:
         """Return the scope of a group: its own segments first, then those that stand before the first group."""
         inherited = {**self.inherited, **shared}
-        return Scope(
+        made = Scope(
             context=self.context,
             budget=self.budget,
             segments={**inherited, **by_name(members)},
@@ -100,6 +102,8 @@ class Scope:
             inherited=inherited,
             delimiters=self.delimiters,
         )
+        made.before = self.before if before is None else before
+        return made
 
     def inside(self, resource: Any) -> Scope:
         """Return the scope of a part of the resource."""
@@ -108,7 +112,7 @@ class Scope:
 
 def by_name(segments: list[Segment]) -> Segments:
     """Return segments by their name, in order."""
-    named: Segments = {}
+    named: dict[str, list[Segment]] = {}
     for segment in segments:
         same = named.get(segment.name)
         if same is None:

@@ -9,26 +9,85 @@ from typing import Any
 
 from engine.hl7.delimiter import NULL as RAW_NULL
 from engine.hl7.location import Location, parse_path
+from engine.mapping.copied import Changes
 from engine.mapping.document import MappingDocument, TargetKind
 from engine.mapping.fault import Refused
 from engine.mapping.outgoing import FILLED_BY_ENGINE, Assignment, Outgoing
 from engine.mapping.rule import single
-from engine.mapping.value import Raw, Value
+from engine.mapping.value import Raw, Value, has_value
 from engine.records.explicit import NULL
-from engine.records.fact import IdentifierFact, OrderFact, PatientFact, StepFact, VisitFact
+from engine.records.fact import (
+    AppointmentFact,
+    ClinicalFact,
+    IdentifierFact,
+    MergeFact,
+    MergePairFact,
+    ObservationFact,
+    OrderFact,
+    OrderReferenceFact,
+    PatientFact,
+    ReportFact,
+    ResultFact,
+    ServiceFact,
+    StepFact,
+    VisitFact,
+)
 
 Put = Callable[[Value], Value]
 """Turns a rule's value into what the target holds. Raises Refused."""
 Build = Callable[[dict[str, Any]], Any]
 """Makes the result of all that was set."""
 
-_FACTS: dict[str, type[OrderFact | PatientFact | VisitFact | StepFact]] = {
+_Fact = (
+    OrderFact
+    | PatientFact
+    | VisitFact
+    | StepFact
+    | ReportFact
+    | ResultFact
+    | OrderReferenceFact
+    | MergeFact
+    | MergePairFact
+    | ClinicalFact
+    | ObservationFact
+    | AppointmentFact
+    | ServiceFact
+)
+
+_FACTS: dict[str, type[_Fact]] = {
     "order": OrderFact,
     "patient": PatientFact,
     "visit": VisitFact,
     "step": StepFact,
+    "report": ReportFact,
+    "result": ResultFact,
+    "order_reference": OrderReferenceFact,
+    "merge": MergeFact,
+    "merge_pair": MergePairFact,
+    "clinical": ClinicalFact,
+    "observation": ObservationFact,
+    "appointment": AppointmentFact,
+    "service": ServiceFact,
 }
-_NESTED: dict[str, TargetKind] = {"patient": "patient", "visit": "visit", "steps": "step"}
+_NESTED: dict[str, TargetKind] = {
+    "patient": "patient",
+    "visit": "visit",
+    "steps": "step",
+    "results": "result",
+    "orders": "order_reference",
+    "pairs": "merge_pair",
+    "clinical": "clinical",
+    "observations": "observation",
+    "services": "service",
+}
+_REQUIRED = {
+    "order": ("patient",),
+    "report": ("patient",),
+    "patient": ("identifiers",),
+    "merge": ("event",),
+    "appointment": ("event",),
+    "merge_pair": ("patient", "prior_identifiers"),
+}
 _IDENTIFIERS = frozenset({"identifiers", "prior_identifiers"})
 _DATA_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[0-9]{1,2}\])?(\.[A-Za-z_][A-Za-z0-9_]*(\[[0-9]{1,2}\])?)*")
 
@@ -69,10 +128,9 @@ def target_of(document: MappingDocument) -> Target:
     if kind in _FACTS:
         fact = _FACTS[kind]
         names = frozenset(field.name for field in fields(fact))
-        required = {"order": ("patient",), "patient": ("identifiers",)}.get(kind, ())
-        return Target(kind, lambda values: fact(**values), required, names)
+        return Target(kind, lambda values: fact(**values), _REQUIRED.get(kind, ()), names)
     if kind == "hl7v2":
-        return Target(kind, _outgoing(document))
+        return Target(kind, _outgoing(document) if document.copy_of is None else _copying(document))
     return Target(kind, _data(document.resource))
 
 
@@ -118,7 +176,33 @@ def _outgoing(document: MappingDocument) -> Build:
             place = places[key]
             if place is not None:
                 assignments.extend(_assignments(place, value))
-        return Outgoing(message_type=message_type, version=version, charset=charset, assignments=tuple(assignments))
+        there = {key for key, value in values.items() if has_value(value)}
+        return Outgoing(
+            message_type=message_type,
+            version=version,
+            charset=charset,
+            assignments=tuple(assignments),
+            unsaid=tuple(place for key, place in places.items() if place is not None and key not in there),
+        )
+
+    return build
+
+
+def _copying(document: MappingDocument) -> Build:
+    """Return what makes a copy of the source; the mapping that runs puts the source into it."""
+    places = {key: hl7_place(key) for key in document.rules}
+    new_control_id = document.options.new_control_id
+
+    def build(values: dict[str, Any]) -> Changes:
+        assignments: list[Assignment] = []
+        emptied: list[Location] = []
+        for key, value in values.items():
+            place = places[key]
+            if place is not None:
+                assignments.extend(_assignments(place, value))
+                if value == "" and document.rules[key].text == "":
+                    emptied.append(place)
+        return Changes(assignments=tuple(assignments), emptied=tuple(emptied), new_control_id=new_control_id)
 
     return build
 

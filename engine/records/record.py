@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from engine.core.ids import BlobKey, RowId
-from engine.records.state import Danger, HoldState, OrderState, PatientState, StepState, StudyState
+from engine.records.report import Report, ReportAttachment, ReportIdentifier, ReportLink, ReportVersion
+from engine.records.schedule import Appointment, OrderReplacement
+from engine.records.state import Danger, HoldState, OrderState, PatientState, StepState, StudyState, VisitState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,11 @@ class Patient:
     birth_date: str = ""
     sex: str = ""
     identity_unknown: bool = False
+    identity_reliability: str = ""
+    """What registration says about how far its own data can be trusted (HL7 table 0445)."""
     merged_into: RowId | None = None
+    registered_at: datetime | None = None
+    """When registration recorded what it said last, by its own clock; what it recorded earlier changes nothing."""
     updated_at: datetime
     cause_id: RowId
 
@@ -43,15 +49,42 @@ class PatientIdentifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One stay or contact; (number, issuer) is unique."""
+    """One stay or contact; (number, issuer) is unique.
+
+    `admitted` and `discharged` are times as registration said them (HL7 TS), "" when it did not.
+    """
 
     id: RowId
     patient_id: RowId
     number: str
     issuer: str
+    state: VisitState = VisitState.ACTIVE
     class_code: str = ""
     location: str = ""
     attending: str = ""
+    admitted: str = ""
+    discharged: str = ""
+    merged_into: RowId | None = None
+    registered_at: datetime | None = None
+    """As of a patient, for what is said about the visit."""
+    cause_id: RowId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientMerge:
+    """What was led from one patient to another, and every row that went with it: enough to lead it back.
+
+    `kind`: `record`, a whole patient; `identifier`, a number that is history now and has a record of its own;
+    `visit`, a visit with its orders. `moved` lists rows by table.
+    """
+
+    id: RowId
+    kind: str
+    survivor_id: RowId
+    subsumed_id: RowId
+    moved: dict[str, Any] = field(default_factory=dict)
+    at: datetime
+    undone_at: datetime | None = None
     cause_id: RowId
 
 
@@ -75,6 +108,8 @@ class ImagingOrder:
     comments: str = ""
     admission_id: str = ""
     patient_location: str = ""
+    clinical: dict[str, Any] = field(default_factory=dict)
+    """What a modality must know of the patient: weight_kg, allergies … (`ClinicalFact`)."""
     placed_at: datetime
     cause_id: RowId
 
@@ -104,6 +139,10 @@ class RequestedProcedure:
     code_system: str = ""
     description: str = ""
     reason: str = ""
+    placer_number: str = ""
+    """Under which it was ordered; procedures of one order may differ."""
+    filler_number: str = ""
+    comments: str = ""
     cause_id: RowId
 
 
@@ -236,6 +275,7 @@ class Hold:
     order_id: RowId | None = None
     step_id: RowId | None = None
     study_id: RowId | None = None
+    report_id: RowId | None = None
     message_id: RowId | None = None
     raised_at: datetime
     resolved_at: datetime | None = None
@@ -258,6 +298,7 @@ class Event:
     procedure_id: RowId | None = None
     step_id: RowId | None = None
     study_id: RowId | None = None
+    report_id: RowId | None = None
     detail: str = ""
     cause_kind: str
     cause_id: RowId
@@ -267,14 +308,22 @@ Record = (
     Patient
     | PatientIdentifier
     | Visit
+    | PatientMerge
     | ImagingOrder
     | OrderIdentifier
+    | OrderReplacement
+    | Appointment
     | RequestedProcedure
     | ScheduledStep
     | Study
     | Series
     | Instance
     | Link
+    | Report
+    | ReportVersion
+    | ReportAttachment
+    | ReportIdentifier
+    | ReportLink
     | Hold
     | Event
 )

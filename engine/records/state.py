@@ -59,12 +59,60 @@ class StudyState(StrEnum):
         return self in (StudyState.COMPLETE_VERIFIED, StudyState.COMPLETE_ASSUMED, StudyState.INCOMPLETE)
 
 
+class ReportState(StrEnum):
+    """State of a report, and of each of its versions (spec/workflow.md section 4.5)."""
+
+    SCHEDULED = "SCHEDULED"
+    """Announced, nothing written yet."""
+    DRAFT = "DRAFT"
+    PRELIMINARY = "PRELIMINARY"
+    FINAL = "FINAL"
+    CORRECTED = "CORRECTED"
+    ADDENDUM = "ADDENDUM"
+    """Final, and something was added."""
+    CANCELLED = "CANCELLED"
+    WITHDRAWN = "WITHDRAWN"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether somebody answers for its content."""
+        return self in (ReportState.FINAL, ReportState.CORRECTED, ReportState.ADDENDUM)
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nobody answers for its content any more."""
+        return self in (ReportState.CANCELLED, ReportState.WITHDRAWN)
+
+
 class PatientState(StrEnum):
     """State of a patient record."""
 
     ACTIVE = "ACTIVE"
     PROVISIONAL = "PROVISIONAL"
     MERGED = "MERGED"
+
+
+class VisitState(StrEnum):
+    """State of a visit."""
+
+    PLANNED = "PLANNED"
+    """Announced by a pre-admission."""
+    ACTIVE = "ACTIVE"
+    DISCHARGED = "DISCHARGED"
+    CANCELLED = "CANCELLED"
+    MERGED = "MERGED"
+    """Its number leads to another visit."""
+
+
+class AppointmentState(StrEnum):
+    """State of an appointment."""
+
+    WAITING = "WAITING"
+    """Its order is not known yet."""
+    BOOKED = "BOOKED"
+    CANCELLED = "CANCELLED"
+    MISSED = "MISSED"
+    """The patient did not come."""
 
 
 class MessageState(StrEnum):

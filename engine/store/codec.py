@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.sql.selectable import Select
 
-from engine.records import record
+from engine.records import record, report, schedule
 from engine.store import table
 from engine.store.statement import Statement
 
@@ -113,14 +113,22 @@ class Codec(Generic[R]):
 PATIENT = Codec(record.Patient, table.patient)
 PATIENT_IDENTIFIER = Codec(record.PatientIdentifier, table.patient_identifier)
 VISIT = Codec(record.Visit, table.visit)
+PATIENT_MERGE = Codec(record.PatientMerge, table.patient_merge)
 IMAGING_ORDER = Codec(record.ImagingOrder, table.imaging_order)
 ORDER_IDENTIFIER = Codec(record.OrderIdentifier, table.order_identifier)
+ORDER_REPLACEMENT = Codec(schedule.OrderReplacement, table.order_replacement)
+APPOINTMENT = Codec(schedule.Appointment, table.appointment)
 REQUESTED_PROCEDURE = Codec(record.RequestedProcedure, table.requested_procedure)
 SCHEDULED_STEP = Codec(record.ScheduledStep, table.scheduled_step)
 STUDY = Codec(record.Study, table.study)
 SERIES = Codec(record.Series, table.series)
 INSTANCE = Codec(record.Instance, table.instance)
 LINK = Codec(record.Link, table.link)
+REPORT = Codec(report.Report, table.report)
+REPORT_VERSION = Codec(report.ReportVersion, table.report_version)
+REPORT_ATTACHMENT = Codec(report.ReportAttachment, table.report_attachment)
+REPORT_IDENTIFIER = Codec(report.ReportIdentifier, table.report_identifier)
+REPORT_LINK = Codec(report.ReportLink, table.report_link)
 HOLD = Codec(record.Hold, table.hold)
 EVENT = Codec(record.Event, table.event)
 
@@ -130,14 +138,22 @@ CODECS: dict[type[Any], Codec[Any]] = {
         PATIENT,
         PATIENT_IDENTIFIER,
         VISIT,
+        PATIENT_MERGE,
         IMAGING_ORDER,
         ORDER_IDENTIFIER,
+        ORDER_REPLACEMENT,
+        APPOINTMENT,
         REQUESTED_PROCEDURE,
         SCHEDULED_STEP,
         STUDY,
         SERIES,
         INSTANCE,
         LINK,
+        REPORT,
+        REPORT_VERSION,
+        REPORT_ATTACHMENT,
+        REPORT_IDENTIFIER,
+        REPORT_LINK,
         HOLD,
         EVENT,
     )

@@ -50,6 +50,8 @@ class Entry:
     answer: bytes | None = None
     routes: tuple[str, ...] = ()
     revision: str = ""
+    validation: str = ""
+    """What validation found, as JSON; "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def write(unit: Unit, row: RowId, entry: Entry, received_at: datetime) -> None:
             "answer": entry.answer,
             "routes": " ".join(entry.routes),
             "revision": entry.revision,
+            "validation": entry.validation,
         },
     )
 

@@ -23,7 +23,6 @@ from engine.records.record import (
     Link,
     OrderIdentifier,
     Patient,
-    PatientIdentifier,
     RequestedProcedure,
     ScheduledStep,
     Series,
@@ -36,6 +35,9 @@ from engine.store.statement import Statement
 from engine.store.unit import Unit
 
 _patient = Statement(codec.PATIENT.select.where(table.patient.c.id == bindparam("id")))
+_merged = Statement(
+    codec.PATIENT.select.where(table.patient.c.merged_into == bindparam("id")).order_by(table.patient.c.id)
+)
 _identifiers_of = Statement(
     codec.PATIENT_IDENTIFIER.select.where(table.patient_identifier.c.patient_id == bindparam("id")).order_by(
         table.patient_identifier.c.id
@@ -52,6 +54,7 @@ _identifiers_exact = Statement(
 _visit = Statement(
     codec.VISIT.select.where(table.visit.c.number == bindparam("number"), table.visit.c.issuer == bindparam("issuer"))
 )
+_visit_by_row = Statement(codec.VISIT.select.where(table.visit.c.id == bindparam("id")))
 _order = Statement(codec.IMAGING_ORDER.select.where(table.imaging_order.c.id == bindparam("id")))
 _order_identifiers = Statement(
     codec.ORDER_IDENTIFIER.select.where(table.order_identifier.c.order_id == bindparam("id"))
@@ -154,18 +157,37 @@ def survivor(unit: Unit, row: RowId) -> KnownPatient | None:
         found = patient(unit, found.merged_into)
     if found is None:
         return None
-    identifiers: tuple[PatientIdentifier, ...] = _all(unit, codec.PATIENT_IDENTIFIER, _identifiers_of, id=found.id)
-    return KnownPatient(patient=found, identifiers=identifiers, redirected=redirected)
+    merged = _merged_into(unit, found.id)
+    return KnownPatient(
+        patient=found,
+        identifiers=_all(unit, codec.PATIENT_IDENTIFIER, _identifiers_of, id=found.id),
+        redirected=redirected,
+        merged=merged,
+        former=tuple(
+            each for one in merged for each in _all(unit, codec.PATIENT_IDENTIFIER, _identifiers_of, id=one.id)
+        ),
+    )
+
+
+def _merged_into(unit: Unit, row: RowId) -> tuple[Patient, ...]:
+    """Return the records that were merged into one, and into those, and so on."""
+    found: list[Patient] = list(_all(unit, codec.PATIENT, _merged, id=row))
+    for one in found:  # grows while it is read
+        found.extend(_all(unit, codec.PATIENT, _merged, id=one.id))
+    return tuple(found)
 
 
 def patients_with(unit: Unit, pairs: Iterable[tuple[str, str]]) -> tuple[KnownPatient, ...]:
-    """Return the patients that have any of these (value, issuer), each once."""
+    """Return the patients that have any of these (value, issuer), each once.
+
+    One that is named by a former identifier and by one of today's is not `redirected`.
+    """
     found: dict[RowId, KnownPatient] = {}
     for value, issuer in pairs:
         for identifier in _all(unit, codec.PATIENT_IDENTIFIER, _identifiers_exact, value=value, issuer=issuer):
             known = survivor(unit, identifier.patient_id)
-            if known is not None:
-                found.setdefault(known.patient.id, known)
+            if known is not None and (known.patient.id not in found or not known.redirected):
+                found[known.patient.id] = known
     return tuple(found.values())
 
 
@@ -180,8 +202,11 @@ def patients_with_value(unit: Unit, value: str) -> tuple[KnownPatient, ...]:
 
 
 def visit(unit: Unit, number: str, issuer: str) -> Visit | None:
-    """Return a visit by its number."""
-    return _one(unit, codec.VISIT, _visit, number=number, issuer=issuer)
+    """Return a visit by its number; one that was merged leads to the one that survived it."""
+    found: Visit | None = _one(unit, codec.VISIT, _visit, number=number, issuer=issuer)
+    while found is not None and found.merged_into is not None:
+        found = _one(unit, codec.VISIT, _visit_by_row, id=found.merged_into)
+    return found
 
 
 def order(unit: Unit, row: RowId) -> KnownOrder:
@@ -318,6 +343,7 @@ def next_quiet(connection: Connection) -> datetime | None:
 
 
 _instance_blob = select(table.instance.c.id).where(table.instance.c.blob == bindparam("key")).limit(1)
+_document_blob = select(table.report_attachment.c.id).where(table.report_attachment.c.blob == bindparam("key")).limit(1)
 _message_blob = (
     select(table.message.c.id)
     .where(table.message.c.body_blob == bindparam("key"), table.message.c.body_blob != "")
@@ -327,4 +353,5 @@ _message_blob = (
 
 def knows_blob(connection: Connection, key: BlobKey) -> bool:
     """Whether any row refers to a stored object."""
-    return any(connection.execute(query, {"key": key}).first() is not None for query in (_instance_blob, _message_blob))
+    queries = (_instance_blob, _message_blob, _document_blob)
+    return any(connection.execute(query, {"key": key}).first() is not None for query in queries)

@@ -19,6 +19,13 @@ _identifiers = codec.PATIENT_IDENTIFIER.select.where(
 _owners = select(table.patient_identifier.c.patient_id).where(table.patient_identifier.c.value == bindparam("value"))
 
 
+_merged_owners = (
+    select(table.patient.c.id)
+    .join(table.patient_identifier, table.patient_identifier.c.patient_id == table.patient.c.id)
+    .where(table.patient_identifier.c.value == bindparam("value"), table.patient.c.merged_into.is_not(None))
+)
+
+
 def survivors(connection: Connection, rows: Iterable[RowId]) -> dict[RowId, KnownPatient]:
     """Return the surviving patient of each row that exists; two queries when nobody was merged."""
     wanted = set(rows)
@@ -60,3 +67,11 @@ def rows_with(connection: Connection, value: str) -> set[RowId]:
     """Return the patients that have an identifier of this value under any issuer, and whom they were merged into."""
     owners = {RowId(row[0]) for row in connection.execute(_owners, {"value": value})}
     return owners | {known.patient.id for known in survivors(connection, owners).values()}
+
+
+def merged_rows_with(connection: Connection, value: str) -> frozenset[RowId]:
+    """Return the patients whom records with an identifier of this value were merged into."""
+    owners = [RowId(row[0]) for row in connection.execute(_merged_owners, {"value": value})]
+    if not owners:
+        return frozenset()
+    return frozenset(known.patient.id for known in survivors(connection, owners).values())

@@ -56,9 +56,12 @@ patient = Table(
     _text("birth_date"),
     _text("sex"),
     _int("identity_unknown", default=0),
+    _text("identity_reliability"),
     _int("merged_into", nullable=True),
+    _int("registered_at", nullable=True),
     _int("updated_at"),
     _int("cause_id"),
+    Index("ix_patient_merged_into", "merged_into", sqlite_where=text("merged_into IS NOT NULL")),
 )
 
 patient_identifier = Table(
@@ -82,12 +85,32 @@ visit = Table(
     _ref("patient_id", "patient"),
     _text("number"),
     _text("issuer"),
+    Column("state", Text, nullable=False, server_default=text("'ACTIVE'")),
     _text("class_code"),
     _text("location"),
     _text("attending"),
+    _text("admitted"),
+    _text("discharged"),
+    _int("merged_into", nullable=True),
+    _int("registered_at", nullable=True),
     _int("cause_id"),
     Index("uq_visit_number_issuer", "number", "issuer", unique=True),
     Index("ix_visit_patient_id", "patient_id"),
+)
+
+patient_merge = Table(
+    "patient_merge",
+    metadata,
+    _id(),
+    _text("kind"),
+    _ref("survivor_id", "patient"),
+    _ref("subsumed_id", "patient"),
+    _text("moved"),
+    _int("at"),
+    _int("undone_at", nullable=True),
+    _int("cause_id"),
+    Index("ix_patient_merge_survivor_id", "survivor_id"),
+    Index("ix_patient_merge_subsumed_id", "subsumed_id"),
 )
 
 imaging_order = Table(
@@ -108,6 +131,7 @@ imaging_order = Table(
     _text("comments"),
     _text("admission_id"),
     _text("patient_location"),
+    _text("clinical"),
     _int("placed_at"),
     _int("cause_id"),
     Index("ix_imaging_order_patient_id", "patient_id"),
@@ -140,9 +164,49 @@ requested_procedure = Table(
     _text("code_system"),
     _text("description"),
     _text("reason"),
+    _text("placer_number"),
+    _text("filler_number"),
+    _text("comments"),
     _int("cause_id"),
     Index("ix_requested_procedure_order_id", "order_id"),
     Index("ix_requested_procedure_study_uid", "study_uid"),
+)
+
+order_replacement = Table(
+    "order_replacement",
+    metadata,
+    _id(),
+    _ref("old_id", "imaging_order"),
+    _ref("new_id", "imaging_order"),
+    _int("at"),
+    _int("cause_id"),
+    Index("ix_order_replacement_old_id", "old_id"),
+    Index("ix_order_replacement_new_id", "new_id"),
+)
+
+appointment = Table(
+    "appointment",
+    metadata,
+    _id(),
+    _text("state"),
+    _text("placer_number"),
+    _text("placer_issuer"),
+    _text("filler_number"),
+    _text("filler_issuer"),
+    _text("order_placer_number"),
+    _text("order_filler_number"),
+    _int("patient_id", nullable=True),
+    _int("order_id", nullable=True),
+    _text("content"),
+    _int("waits_until", nullable=True),
+    _int("hold_id", nullable=True),
+    _int("changed_at"),
+    _int("cause_id"),
+    Index("ix_appointment_placer_number", "placer_number"),
+    Index("ix_appointment_filler_number", "filler_number"),
+    Index("ix_appointment_order_placer_number", "order_placer_number"),
+    Index("ix_appointment_order_filler_number", "order_filler_number"),
+    Index("ix_appointment_patient_id", "patient_id"),
 )
 
 scheduled_step = Table(
@@ -290,6 +354,98 @@ link = Table(
     Index("ix_link_study_id", "study_id"),
 )
 
+report = Table(
+    "report",
+    metadata,
+    _id(),
+    _text("state"),
+    _int("version", default=1),
+    _text("title"),
+    _text("code"),
+    _text("code_system"),
+    _text("issued"),
+    _int("patient_id", nullable=True),
+    _text("said_name"),
+    _text("said_birth_date"),
+    _text("said_sex"),
+    _text("sender"),
+    _int("parent_missing", default=0),
+    _int("newer_images_at", nullable=True),
+    _int("received_at"),
+    _int("changed_at"),
+    _int("cause_id"),
+    Index("ix_report_patient_id", "patient_id"),
+    Index("ix_report_state", "state", "id"),
+)
+
+report_version = Table(
+    "report_version",
+    metadata,
+    _id(),
+    _ref("report_id", "report"),
+    _int("number"),
+    _text("state"),
+    _text("text"),
+    _text("content"),
+    _int("is_late", default=0),
+    _text("issued"),
+    _text("observed"),
+    _text("interpreter"),
+    _text("assistant"),
+    _text("author"),
+    _int("at"),
+    _int("cause_id"),
+    Index("uq_report_version_report_id_number", "report_id", "number", unique=True),
+)
+
+report_attachment = Table(
+    "report_attachment",
+    metadata,
+    _id(),
+    _ref("report_id", "report"),
+    _ref("version_id", "report_version"),
+    _int("position"),
+    _text("title"),
+    _text("media_type"),
+    _text("said_type"),
+    _text("pointer"),
+    _text("blob"),
+    _int("size_bytes"),
+    Index("ix_report_attachment_version_id", "version_id"),
+    Index("ix_report_attachment_blob", "blob"),
+)
+
+report_identifier = Table(
+    "report_identifier",
+    metadata,
+    _id(),
+    _ref("report_id", "report"),
+    _text("kind"),
+    _text("value"),
+    _text("issuer"),
+    Index("ix_report_identifier_value", "value", "kind"),
+    Index("ix_report_identifier_report_id", "report_id"),
+)
+
+report_link = Table(
+    "report_link",
+    metadata,
+    _id(),
+    _ref("report_id", "report"),
+    _int("procedure_id", nullable=True),
+    _int("study_id", nullable=True),
+    _text("rule"),
+    _text("reason"),
+    _text("evidence"),
+    _text("linked_by"),
+    _int("at"),
+    _int("undone_at", nullable=True),
+    _int("cause_id"),
+    Index("ix_report_link_report_id", "report_id"),
+    Index("ix_report_link_procedure_id", "procedure_id"),
+    Index("ix_report_link_study_id", "study_id"),
+)
+
 hold = Table(
     "hold",
     metadata,
@@ -303,6 +459,7 @@ hold = Table(
     _int("order_id", nullable=True),
     _int("step_id", nullable=True),
     _int("study_id", nullable=True),
+    _int("report_id", nullable=True),
     _int("message_id", nullable=True),
     _int("raised_at"),
     _int("resolved_at", nullable=True),
@@ -311,6 +468,7 @@ hold = Table(
     Index("ix_hold_state", "state", "raised_at"),
     Index("ix_hold_order_id", "order_id"),
     Index("ix_hold_study_id", "study_id"),
+    Index("ix_hold_report_id", "report_id"),
 )
 
 event = Table(
@@ -324,11 +482,13 @@ event = Table(
     _int("procedure_id", nullable=True),
     _int("step_id", nullable=True),
     _int("study_id", nullable=True),
+    _int("report_id", nullable=True),
     _text("detail"),
     _text("cause_kind"),
     _int("cause_id"),
     Index("ix_event_order_id", "order_id"),
     Index("ix_event_study_id", "study_id"),
+    Index("ix_event_report_id", "report_id", sqlite_where=text("report_id IS NOT NULL")),
     Index("ix_event_cause_id", "cause_id"),
 )
 
@@ -354,6 +514,7 @@ message = Table(
     _bytes("answer"),
     _text("routes"),
     _text("revision"),
+    _text("validation"),
     Index("ix_message_control_id", "control_id"),
     Index("ix_message_received_at", "received_at"),
     Index("ix_message_state", "state", "received_at"),

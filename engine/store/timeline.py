@@ -25,6 +25,7 @@ from engine.records.state import HoldState
 from engine.store import codec, table
 from engine.store.paging import records_by
 from engine.store.person import survivors
+from engine.store.report_file import ReportFile, reports_of
 from engine.store.traffic import MessageHead, NoticeHead, message_heads, notices_of_orders
 
 _EVENTS = 1_000
@@ -54,6 +55,8 @@ class OrderFile:
     events: tuple[Event, ...]
     notices: tuple[NoticeHead, ...]
     messages: tuple[MessageHead, ...]
+    reports: tuple[ReportFile, ...] = ()
+    """Those linked to its procedures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,13 @@ def order_file(connection: Connection, row: RowId) -> OrderFile | None:
     study_rows = list(dict.fromkeys([*(link.study_id for link in links), *waiting]))
     study_holds = _of(connection, codec.HOLD, table.hold, "study_id", [link.study_id for link in links])
     holds = {hold.id: hold for hold in (*order_holds, *study_holds)}
-    events = _events(connection, order_rows=[row], study_rows=[link.study_id for link in links])
+    reports = reports_of(connection, procedure_rows)
+    events = _events(
+        connection,
+        order_rows=[row],
+        study_rows=[link.study_id for link in links],
+        report_rows=[each.report.id for each in reports],
+    )
     causes = [event.cause_id for event in events if event.cause_kind == "message"]
     return OrderFile(
         order=order,
@@ -108,6 +117,7 @@ def order_file(connection: Connection, row: RowId) -> OrderFile | None:
         events=events,
         notices=notices_of_orders(connection, [row]),
         messages=message_heads(connection, list(dict.fromkeys([order.cause_id, *causes]))),
+        reports=reports,
     )
 
 
@@ -139,7 +149,7 @@ def study_file(connection: Connection, study_uid: str) -> StudyFile | None:
         orders=orders,
         order_patients=patients,
         holds=holds,
-        events=_events(connection, order_rows=[], study_rows=[study.id]),
+        events=_events(connection, order_rows=[], study_rows=[study.id], report_rows=[]),
         notices=tuple(notice for notice in notices if notice.study_id == study.id),
     )
 
@@ -179,9 +189,13 @@ def _of(
     return tuple(sorted(found, key=lambda record: record.id))  # type: ignore[attr-defined]  # every record has an id
 
 
-def _events(connection: Connection, *, order_rows: list[RowId], study_rows: list[RowId]) -> tuple[Event, ...]:
+def _events(
+    connection: Connection, *, order_rows: list[RowId], study_rows: list[RowId], report_rows: list[RowId]
+) -> tuple[Event, ...]:
+    """Return the events about these orders, and those about these studies and reports that name no other order."""
     of = table.event.c
-    about = or_(of.order_id.in_(order_rows), of.study_id.in_(study_rows))
-    statement = codec.EVENT.select.where(about).order_by(of.id).limit(_EVENTS)
+    wanted = ((of.order_id, order_rows), (of.study_id, study_rows), (of.report_id, report_rows))
+    about = [column.in_(rows) for column, rows in wanted if rows]
+    statement = codec.EVENT.select.where(or_(*about)).order_by(of.id).limit(_EVENTS)
     found = [codec.EVENT.record(row) for row in connection.execute(statement)]
     return tuple(event for event in found if not order_rows or event.order_id is None or event.order_id in order_rows)

@@ -34,7 +34,7 @@ _message_head: Select[Any] = select(
     _m.routes,
     _m.revision,
 )
-_message_content = select(_m.body, _m.body_blob, _m.answer).where(_m.id == bindparam("id"))
+_message_content = select(_m.body, _m.body_blob, _m.answer, _m.validation).where(_m.id == bindparam("id"))
 _notice_head: Select[Any] = select(
     _d.id,
     _d.route,
@@ -85,6 +85,8 @@ class MessageContent:
     body: bytes | None
     body_blob: str
     answer: bytes
+    validation: str = ""
+    """What validation found, as JSON; "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,9 @@ def message_heads(connection: Connection, rows: Sequence[RowId]) -> tuple[Messag
 def message_content(connection: Connection, row: RowId) -> MessageContent:
     """Return the bytes of a message that exists."""
     found = connection.execute(_message_content, {"id": row}).one()
-    return MessageContent(body=found.body, body_blob=found.body_blob, answer=found.answer or b"")
+    return MessageContent(
+        body=found.body, body_blob=found.body_blob, answer=found.answer or b"", validation=found.validation
+    )
 
 
 def notices(connection: Connection, wanted: NoticeFilter, cut: Cut) -> Page[NoticeHead]:

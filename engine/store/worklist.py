@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select
 
 from engine.core.ids import RowId
 from engine.store import table
 from engine.store.codec import to_micros
+from engine.store.person import merged_rows_with
 from engine.store.statement import Statement
 from engine.store.unit import Unit
 
@@ -82,12 +83,18 @@ def _row(item: WorklistItem) -> dict[str, Any]:
 
 
 def find(connection: Connection, wanted: Narrowing) -> list[tuple[RowId, dict[str, Any]]]:
-    """Return (step, attributes) of the items that a query may mean, by start, then accession number."""
+    """Return (step, attributes) of the items that a query may mean, by start, then accession number.
+
+    The patient ID of a merged record means the survivor's items too.
+    """
     statement = select(_item.c.step_id, _item.c.attributes)
     if not wanted.any_state:
         statement = statement.where(_item.c.visible == 1)
+    if wanted.patient_id is not None:
+        survivors = merged_rows_with(connection, wanted.patient_id)
+        mine = _item.c.patient_id == wanted.patient_id
+        statement = statement.where(or_(mine, _item.c.patient_row.in_(survivors)) if survivors else mine)
     for column, value in (
-        (_item.c.patient_id, wanted.patient_id),
         (_item.c.accession_number, wanted.accession_number),
         (_item.c.rp_id, wanted.rp_id),
         (_item.c.sps_id, wanted.sps_id),

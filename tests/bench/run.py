@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import images, orders, worklist
+from tests.bench import images, orders, reading, worklist
 from tests.bench.figure import Figure, table
 from tests.bench.serving import Serving, serving
 
@@ -68,7 +69,7 @@ def measure(engine: Serving, folder: Path, scale: float) -> Iterator[Figure]:
 
 
 def main() -> int:
-    """Run the benchmark; exit code 1 when an answer was wrong."""
+    """Run the benchmark; exit code 1 when an answer was wrong, or reading misses its target."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="factor on every number of operations")
     parser.add_argument("--folder", type=Path, help="where data and images go; default: the system's temporary folder")
@@ -94,15 +95,17 @@ def main() -> int:
                 "idle_mib": round(idle_mib),
                 "loaded_mib": round(engine.memory_mib()),
             }
+        read = reading.measure(chosen.scale)
         print(table(figures))
+        print(read)
         print(", ".join(f"{key} {value}" for key, value in facts.items()))
         if chosen.json:
-            report = {**facts, "figures": [figure.as_json() for figure in figures]}
+            report = {**facts, "reading": asdict(read), "figures": [figure.as_json() for figure in figures]}
             chosen.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
         if profile:
             print("\nthe event loop's thread (writer and sync threads are not in it):")
             pstats.Stats(str(profile)).sort_stats("tottime").print_stats(25)
-    return 1 if any(figure.wrong for figure in figures) else 0
+    return 1 if any(figure.wrong for figure in figures) or not read.is_fast_enough else 0
 
 
 if __name__ == "__main__":

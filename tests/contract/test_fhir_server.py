@@ -18,7 +18,7 @@ from engine.blobs.folder import FolderStore
 from engine.broker.image import ImageIntake
 from engine.broker.intake import MessageIntake
 from engine.broker.resource import ResourceIntake
-from engine.config.site import load_site
+from engine.config.site import Site, load_site
 from engine.connectors.fhir.server import add_fhir
 from engine.core.clock import SystemClock
 from engine.core.limits import Limits
@@ -28,6 +28,7 @@ from engine.records.exchange import Peer
 from engine.records.fact import InstanceFact
 from engine.store import table
 from engine.store.database import migrate, open_engine, sqlite_url
+from engine.store.errors import DatabaseDown
 from engine.store.reader import Reader
 from engine.store.writer import Writer
 
@@ -35,6 +36,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FHIR_JSON = {"Content-Type": "application/fhir+json"}
 SITE = """
 site: {timezone: Europe/Berlin}
+destinations:
+  mllp:
+    ris: {port: 2576}
 issuers:
   - {key: HIS, namespaces: [HIS], oid: 1.2.3.4}
   - {key: PLACER, namespaces: [PLACER], oid: 1.2.3.5}
@@ -82,10 +86,17 @@ class Hospital:
 
 
 @pytest.fixture
-async def hospital(tmp_path: Path) -> AsyncIterator[Hospital]:
+def files() -> dict[str, str]:
+    """Return more files of the site, by name."""
+    return {}
+
+
+@pytest.fixture
+async def hospital(tmp_path: Path, files: dict[str, str]) -> AsyncIterator[Hospital]:
     folder = tmp_path / "site"
-    folder.mkdir()
-    (folder / "isthmus.yaml").write_text(SITE, "utf-8")
+    for name, text in ({"isthmus.yaml": SITE} | files).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
     site = load_site(folder, environ={})
     url = sqlite_url(tmp_path / "x.db")
     migrate(url)
@@ -710,3 +721,66 @@ async def test_every_listed_search_parameter_is_honoured(hospital: Hospital) -> 
             status, bundle = await hospital.get(f"{resource['type']}?{parameter['name']}=1")
             assert (status, "entry" in bundle) == (200, False), parameter["name"]
             assert f"{parameter['name']}=1" in bundle["link"][0]["url"]
+
+
+TELL = """
+route: orders-on-to-ris
+from: {fhir: ServiceRequest}
+map: order-on
+to:
+  - mllp: ris
+    order_by: patient.identifier.value
+"""
+ORDER_ON = """
+from: fhir
+to: hl7v2
+message: OMG^O19^OMG_O19
+version: '2.5.1'
+set:
+  ORC-1: "'NW'"
+  ORC-2: identifier[type.coding.code='PLAC'].value
+  PID-3.1: patient.identifier.value
+"""
+
+
+@pytest.mark.parametrize("files", [{"routes/on.yaml": TELL, "mappings/order-on.yaml": ORDER_ON}])
+async def test_an_order_is_sent_on_as_hl7_where_a_route_says_so(hospital: Hospital) -> None:
+    assert (await hospital.post(order())).status == 201
+
+    (notice,) = await hospital.rows(table.delivery)
+    assert (notice["destination"], notice["lane"]) == ("ris", "orders-on-to-ris/4711")
+    assert b"ORC|NW|P5001" in notice["body"]
+    assert f"|{notice['control_id']}|".encode() in notice["body"]
+
+
+@pytest.mark.parametrize("raised", ["storage", "bug"])
+async def test_a_failure_of_ours_is_told_without_details(hospital: Hospital, raised: str) -> None:
+    failure = DatabaseDown("the database refused a write") if raised == "storage" else KeyError("4711")
+    app = web.Application()
+
+    def broken() -> Site:
+        raise failure
+
+    add_fhir(app, site=broken, intake=hospital.resources, reader=hospital.reader, limits=Limits())
+    async with TestClient(TestServer(app)) as http:
+        answer = await http.get("/fhir/Patient")
+        told = await issues(answer)
+
+    if raised == "storage":
+        assert (answer.status, told) == (503, [("STO-102", "no-store", "")])
+        assert answer.headers["Retry-After"] == "5"
+    else:
+        assert (answer.status, told) == (500, [("BUG-101", "exception", "")])
+        assert "4711" not in await answer.text()
+
+
+async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(hospital: Hospital) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * 10_000
+
+    answer = await hospital.http.post("/fhir/ServiceRequest", data=parts(), headers=FHIR_JSON)
+
+    assert answer.status == 413
+    assert await issues(answer) == [("FHIR-104", "too-long", "")]
+    assert await hospital.rows(table.message) == []

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.connectors.mllp.client import MllpClient
+from engine.connectors.mllp.client import AckMatch, MllpClient
 from engine.connectors.mllp.wire import framed
 from engine.core.errors import TransientError
 from engine.core.limits import DEFAULT_LIMITS, Limits
@@ -169,7 +169,7 @@ async def test_a_peer_that_leaves_while_idle_is_noticed() -> None:
         assert line is not None
         destination.hang_up()
         async with asyncio.timeout(5):
-            while line.is_alive:  # noqa: ASYNC110  (each turn of the loop may bring the end of the stream)
+            while line.is_alive:
                 await asyncio.sleep(0)
         assert (await client.send(message("2"), "2")).code == "AA"
         assert destination.received[-1] == (2, message("2"))
@@ -190,10 +190,44 @@ async def test_a_stream_that_makes_no_sense_is_cut() -> None:
 async def test_a_cancelled_send_does_not_leave_its_answer_behind() -> None:
     async with connected([b""], [framed(ack("1"))], limits=DEFAULT_LIMITS) as (client, destination):
         sending = asyncio.create_task(client.send(message("1"), "1"))
-        while not destination.received:  # noqa: ASYNC110  (each turn of the loop may bring it)
+        while not destination.received:
             await asyncio.sleep(0)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
         assert (await client.send(message("1"), "1")).code == "AA"
         assert destination.connections == 2
+
+
+LONG = "ISTHMUS-0123456789-0123456789"
+
+
+@pytest.mark.parametrize("said", [LONG, LONG[:20], LONG[:25]])
+async def test_an_answer_cut_off_after_twenty_characters_is_taken_where_that_is_set(said: str) -> None:
+    async with connected([framed(ack(said))]) as (client, _):
+        client._ack_match = "prefix"
+        assert (await client.send(message(LONG), LONG)).code == "AA"
+
+
+@pytest.mark.parametrize(("said", "match"), [(LONG[:20], "exact"), (LONG[:19], "prefix"), ("X" + LONG[1:20], "prefix")])
+async def test_other_cut_off_answers_are_for_another_message(said: str, match: AckMatch) -> None:
+    async with connected([framed(ack(said))]) as (client, _):
+        client._ack_match = match
+        with pytest.raises(TransientError, match="NET-111"):
+            await client.send(message(LONG), LONG)
+
+
+@pytest.mark.parametrize("echoed", ["A\\T\\1", "A&1"])
+async def test_a_control_id_with_escapes_is_recognised(echoed: str) -> None:
+    async with connected([framed(ack(echoed))]) as (client, _):
+        assert (await client.send(message("A\\T\\1"), "A\\T\\1")).code == "AA"
+
+
+async def test_an_idle_connection_is_probed() -> None:
+    async with connected([framed(ack("1"))]) as (client, _):
+        await client.send(message("1"), "1")
+        assert client._line is not None
+        assert client._line._transport is not None
+        plain = client._line._transport.get_extra_info("socket")
+        assert plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60

@@ -364,7 +364,7 @@ async def connected(server: MllpServer, count: int) -> list[Connection]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  (each turn of the loop may make it true)
+        while not condition():
             await asyncio.sleep(0)
 
 
@@ -475,3 +475,41 @@ async def test_sockets_have_no_delay_and_keep_alive() -> None:
         assert plain is not None
         assert plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+async def test_every_address_of_a_name_is_listened_on_at_one_port() -> None:
+    server = MllpServer(name="his", host="localhost", port=0, intake=Desk())
+    await server.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.close()
+    await server.stop()
+
+
+async def test_a_port_in_use_is_an_error_and_nothing_stays_bound() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        server = MllpServer(name="his", host="127.0.0.1", port=port, intake=Desk())
+        with pytest.raises(OSError, match="in use"):
+            await server.start()
+    await server.start()
+    assert server.port == port
+    await server.stop()
+
+
+async def test_a_message_without_frame_ends_where_nothing_comes_any_more() -> None:
+    desk = Desk()
+    limits = replace(DEFAULT_LIMITS, mllp_unframed_gap_s=0.05)
+    server = MllpServer(name="his", host="127.0.0.1", port=0, intake=desk, limits=limits, allow_unframed=True)
+    await server.start()
+    caller = Caller(*await asyncio.open_connection("127.0.0.1", server.port))
+    for body in (MESSAGE, b"MSH|2\r", MESSAGE):
+        caller.write(body[:5])
+        caller.write(body[5:])
+        assert await caller.answer() == b"ACK of " + body
+    caller.write(MESSAGE)
+    caller.writer.write_eof()
+    assert await caller.rest() == framed(b"ACK of " + MESSAGE)
+    caller.writer.close()
+    await server.stop()

@@ -23,12 +23,20 @@ class His:
         if self._writer is not None:
             self._writer.close()
 
-    async def send(self, body: bytes | str, within_s: float = 30.0) -> str:
-        assert self._reader is not None
+    def write(self, body: bytes | str) -> None:
+        """Send without waiting for an answer."""
         assert self._writer is not None
-        raw = body.encode() if isinstance(body, str) else body
-        self._writer.write(b"\x0b" + raw + b"\x1c\r")
+        self._writer.write(b"\x0b" + (body.encode() if isinstance(body, str) else body) + b"\x1c\r")
+
+    async def send(self, body: bytes | str, within_s: float = 30.0) -> str:
+        assert self._writer is not None
+        self.write(body)
         await self._writer.drain()
+        return await self.receive(within_s)
+
+    async def receive(self, within_s: float = 30.0) -> str:
+        """Return the next answer."""
+        assert self._reader is not None
         async with asyncio.timeout(within_s):
             try:
                 frame = await self._reader.readuntil(b"\x1c\r")

@@ -51,3 +51,22 @@ def test_the_answer_to_a_batch() -> None:
     assert build_batch_answer(batch, [b"MSH|1\r", b"MSH|2\r"], control_id="I1", time="2026") == (
         b"BHS|^~\\&|||||2026||||I1|B7\rMSH|1\rMSH|2\rBTS|2\r"
     )
+
+
+@pytest.mark.parametrize(
+    ("trailer", "said"),
+    [
+        (b"BTS|2\rFTS|1\r", ()),
+        (b"", ()),
+        (b"BTS\rFTS|x\r", ()),
+        (b"BTS|3\r", ("BTS-1 says 3 messages, the batch holds 2",)),
+        (b"BTS|0\rFTS|2\r", ("BTS-1 says 0 messages, the batch holds 2", "FTS-1 says 2 batches, the file holds 1")),
+    ],
+)
+def test_counts_that_do_not_agree_with_what_is_there(trailer: bytes, said: tuple[str, ...]) -> None:
+    assert read_batch(b"FHS|^~\\&|F\rBHS|^~\\&|B\r" + A + B + trailer).disagreements == said
+
+
+def test_counts_of_several_batches_are_added_up() -> None:
+    batch = b"BHS|^~\\&|B\r" + A + b"BTS|1\r"
+    assert read_batch(b"FHS|^~\\&|F\r" + batch * 2 + b"FTS|2\r").disagreements == ()

@@ -1,5 +1,7 @@
 """From MSH-18 to text: every set of table 0211 that has a codec, aliases, fallbacks, refusals."""
 
+import unicodedata
+
 import pytest
 
 from engine.core.errors import PeerError
@@ -141,3 +143,25 @@ def test_names_and_codecs() -> None:
     assert not is_undeclared("8859/1")
     for name in ("8859/1", "8859/15", "UNICODE UTF-8", "GB 18030-2000", "KS X 1001", "BIG-5", "ISO IR87", "ISO IR14"):
         assert hl7_name(codecs_of(name)[0]) == name
+
+
+def test_several_fallback_sets_are_tried_in_order() -> None:
+    assert decode("알파".encode("cp949"), "", "KS X 1001~8859/2") == ("알파", "cp949")
+    assert decode(b"\xa3\xf3d\xbc", "", "KS X 1001~8859/2") == ("Łódź", "iso8859_2")
+    assert decode("Łódź".encode("iso8859_2"), "UNICODE UTF-8", "KS X 1001~8859/2") == ("Łódź", "iso8859_2")
+
+
+@pytest.mark.parametrize("marks", ["\u0301", "\u0f73", "\u3099\u0323"])
+def test_marks_without_end_are_refused_before_they_cost_anything(marks: str) -> None:
+    body = message(f"TEST{marks * 200_000}", "utf_8", "UNICODE UTF-8")
+
+    with pytest.raises(PeerError, match=r"HL7-102: more than 30 combining marks in a row after character \d+"):
+        Message.parse(body)
+
+
+def test_as_many_marks_as_any_script_has_are_composed() -> None:
+    name = "TEST" + "\u0301" * 30 + "ก็ད\u0f71\u0f72" + "字" * 100
+
+    read = Message.parse(message(name, "utf_8", "UNICODE UTF-8"))
+
+    assert read.get("PID-5.1") == unicodedata.normalize("NFC", name)

@@ -37,6 +37,9 @@ from engine.hl7.delimiter import DEFAULT_DELIMITERS, Delimiters
         ("\\f\\", "\\f\\"),
         ("\\M2442\\;3ED\\C2842\\abc", "山田abc"),
         ("\\M2442\\;3é\\C2842\\abc", ";3éabc"),
+        ("\\M2442\\;3\\.br\\ED\\C2842\\abc", "山\n田abc"),
+        ("\\M242844\\0!\\C2842\\abc", "丂abc"),
+        ("\\C2849\\TO@\\C2842\\TO", "ﾔﾏﾀTO"),
     ],
 )
 def test_reading(raw: str, text: str) -> None:
@@ -46,6 +49,19 @@ def test_reading(raw: str, text: str) -> None:
 def test_hexadecimal_is_read_in_the_messages_charset() -> None:
     assert Delimiters("|", "^~\\&", "iso8859_1").unescape("\\XE9\\") == "é"
     assert Delimiters("|", "^~\\&", "shift_jis").unescape("\\X8352\\") == "コ"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("x\\C2D4C\\¿à\\C2D41\\é", "xПрé"),
+        ("\\C2949\\ÔÏÀ", "ﾔﾏﾀ"),
+        ("\\M242943\\È«", "홍"),
+        ("\\C2D4C\\я", "я"),
+    ],
+)
+def test_a_designated_upper_half_is_read_from_the_messages_own_bytes(raw: str, text: str) -> None:
+    assert Delimiters("|", "^~\\&", "iso8859_1").unescape(raw) == text
 
 
 @pytest.mark.parametrize(

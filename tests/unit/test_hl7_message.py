@@ -110,6 +110,7 @@ def test_segments_may_be_indented_or_lower_case_or_unknown() -> None:
         ("MSH|^~\\&|HIS", "|^~\\&"),
         ("MSH|^~\\|HIS", "|^~\\&"),
         ("MSH|^~|HIS", "|^~\\&"),
+        ("MSH|^~&|HIS", "|^~\\&"),
         ("MSH||HIS", "|^~\\&"),
         ("MSH|^~\\&#|HIS", "|^~\\&#"),
         ("MSH$%~?!$HIS", "$%~?!"),
@@ -241,3 +242,12 @@ def test_a_large_message_of_many_segments_is_linear() -> None:
     body = b"MSH|^~\\&|\r" + b"OBX|1|TX|||" + b"\n" * 200_000 + b"x\r" + b"OBX|2\r" * 100_000
     message = Message.parse(body)
     assert len(message.segments) == 100_002
+
+
+def test_a_line_behind_an_obx_that_is_no_segment_goes_on_with_its_field() -> None:
+    message = Message.parse(b"MSH|^~\\&|a\rOBX|1|ED|||^AP^PDF^Base64^QUJD\rREVG==||||||F\r||\rNTE|1\rno segment\r")
+
+    assert names(message) == ["MSH", "OBX", "", "NTE", ""]
+    assert message.get("OBX-5.5") == "QUJD\rREVG=="
+    assert message.get("OBX-11") == "F"
+    assert "".join(f"{segment.text}\r" for segment in message.segments) == message.normalised

@@ -66,7 +66,16 @@ def test_the_error_names_no_place_when_it_is_told_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "da"), [("19800229", "19800229"), ("198002291200+0100", "19800229"), ("1980", "1980"), ("0000", "")]
+    ("raw", "da"),
+    [
+        ("19800229", "19800229"),
+        ("198002291200+0100", "19800229"),
+        ("1980", "1980"),
+        ("0000", ""),
+        ("190001010000", ""),
+        ("19000102", "19000102"),
+        ("1900", "1900"),
+    ],
 )
 def test_to_dicom_date(raw: str, da: str) -> None:
     assert to_dicom_date(raw, DEFAULT_DELIMITERS) == da

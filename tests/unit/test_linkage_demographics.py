@@ -80,6 +80,12 @@ def test_voicing_marks_of_kana_are_one_letter_of_difference() -> None:
     assert compare_names("タカダ^イチ", "タカタ^イチ") is CLOSE
 
 
+def test_a_name_of_marks_without_end_is_compared_by_its_beginning() -> None:
+    marks = "\u0301\u0323" * 200_000
+
+    assert compare_names(f"TEST{marks}^ALPHA", f"TEST{marks}^BETA") is Agreement.EQUAL
+
+
 def test_hebrew_points_are_optional() -> None:
     assert compare_names("שָׁלוֹם^א", "שלום^א") is EQUAL
 

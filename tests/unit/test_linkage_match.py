@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -557,9 +558,9 @@ def test_the_evidence_of_a_study_is_what_its_images_say() -> None:
     ],
 )
 def test_an_instance_that_disagrees_with_its_study_is_found_out(
-    said: dict[str, str], issuer: str, keyword: str
+    said: dict[str, Any], issuer: str, keyword: str
 ) -> None:
-    same = {
+    same: dict[str, Any] = {
         "patient_id": "P0001",
         "patient_name": "TEST^ALPHA",
         "birth_date": "19800504",

@@ -11,7 +11,8 @@ import pytest
 from engine.core.ids import RowId
 from engine.linkage.change import Act, Change
 from engine.linkage.identity import KnownPatient
-from engine.linkage.patient import note_visit, register
+from engine.linkage.patient import register
+from engine.linkage.visit import note_visit
 from engine.records.explicit import NULL
 from engine.records.fact import IdentifierFact, PatientFact, VisitFact
 from engine.records.record import Hold, Patient, PatientIdentifier, Visit
@@ -87,7 +88,7 @@ def test_an_order_that_says_the_same_changes_nothing() -> None:
     again = register(fact(), (known,), done, registrar=False)
 
     assert again == known
-    assert not (done.new or done.changed or done.events or done.notes)
+    assert (done.new, done.changed, done.events, done.notes) == ({}, {}, [], [])
 
 
 def test_an_order_fills_gaps_and_never_overwrites() -> None:
@@ -156,6 +157,104 @@ def test_a_message_under_a_merged_identifier_does_not_describe_the_survivor() ->
 
     assert after == redirected
     assert not done.changed
+
+
+def at(moment: str) -> dict[str, str]:
+    return {"recorded_at": moment}
+
+
+def test_a_registration_that_comes_late_changes_nothing_and_the_sender_is_told() -> None:
+    known = registered(fact(**at("20260302080000")))
+    done = change()
+
+    after = register(fact("P0001", "N77", name="TEST^OLD", **at("20260302075959")), (known,), done, registrar=True)
+
+    assert after == known
+    assert (done.new, done.changed, done.events) == ({}, {}, [])
+    assert done.notes == ["not applied to the patient: what is kept of the description was recorded later"]
+
+
+def test_a_registration_moves_the_time_on_and_tells_only_what_changed() -> None:
+    known = registered(fact(**at("20260302080000")))
+    done = change(cause=8)
+
+    after = register(fact(**at("20260302090000")), (known,), done, registrar=True)
+
+    assert isinstance(after, KnownPatient)
+    assert after.patient.registered_at == datetime(2026, 3, 2, 9, tzinfo=UTC)
+    assert (after.patient.updated_at, after.patient.cause_id) == (known.patient.updated_at, known.patient.cause_id)
+    assert list(done.changed.values()) == [after.patient]
+    assert done.events == []
+
+
+def test_a_time_of_less_precision_never_moves_back() -> None:
+    known = registered(fact(**at("20260302080000")))
+
+    after = register(fact(name="TEST^NEW", **at("20260302")), (known,), change(), registrar=True)
+
+    assert isinstance(after, KnownPatient)
+    assert (after.patient.name, after.patient.registered_at) == ("TEST^NEW", known.patient.registered_at)
+
+
+def test_an_order_is_never_late() -> None:
+    known = registered(fact(birth_date=None, **at("20260302080000")))
+
+    after = register(fact(**at("20260301")), (known,), change(), registrar=False)
+
+    assert isinstance(after, KnownPatient)
+    assert (after.patient.birth_date, after.patient.registered_at) == ("19800504", known.patient.registered_at)
+
+
+def test_another_identifier_is_told() -> None:
+    known = registered()
+    done = change()
+
+    register(fact("P0001", "N77"), (known,), done, registrar=True)
+
+    assert [(event.name, event.detail) for event in done.events] == [("patient.updated", "another identifier")]
+
+
+def merged(**old: object) -> KnownPatient:
+    """Return P0001, whom P0009 was merged into, found by P0009."""
+    known = registered()
+    described: dict[str, object] = {"name": "TRAUMA^SEVEN", "sex": "M", **old}
+    record = Patient(id=RowId(9), updated_at=NOW, cause_id=RowId(7), merged_into=known.patient.id, **described)  # type: ignore[arg-type]
+    former = PatientIdentifier(id=RowId(10), patient_id=RowId(9), value="P0009", issuer="HOSP", cause_id=RowId(7))
+    return KnownPatient(
+        patient=known.patient, identifiers=known.identifiers, redirected=True, merged=(record,), former=(former,)
+    )
+
+
+@pytest.mark.parametrize("identity_unknown", [True, False])
+def test_an_order_under_a_former_identifier_may_describe_the_patient_as_before_the_merge(
+    identity_unknown: bool,  # a column of the table
+) -> None:
+    known = merged(identity_unknown=identity_unknown)
+    done = change()
+
+    after = register(fact("P0009", name="TRAUMA^SEVEN", birth_date=None, sex="M"), (known,), done, registrar=False)
+
+    assert after == known
+    assert (done.new, done.changed, done.events) == ({}, {}, [])
+
+
+def test_an_order_under_a_former_identifier_may_describe_the_survivor() -> None:
+    known = merged()
+
+    assert register(fact("P0009"), (known,), change(), registrar=False) == known
+
+
+def test_an_order_under_a_former_identifier_for_somebody_else_is_held() -> None:
+    held = register(fact("P0009", name="PROBE^GAMMA"), (merged(),), change(), registrar=False)
+
+    assert isinstance(held, Hold)
+    assert held.code == "patient_conflict"
+
+
+def test_a_tombstone_without_a_description_is_no_excuse() -> None:
+    held = register(fact("P0009", name="PROBE^GAMMA"), (merged(name="", sex=""),), change(), registrar=False)
+
+    assert isinstance(held, Hold)
 
 
 def test_a_visit_is_kept_changed_and_left_alone() -> None:

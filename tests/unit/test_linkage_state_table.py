@@ -45,6 +45,14 @@ ACQUIRE = OrderAction.ACQUIRE
         ("OH", ("", "HD"), HOLD),
         ("RL", (ANY,), RELEASE),
         ("OE", (ANY,), RELEASE),
+        ("RP", (ANY,), OrderAction.REPLACE),
+        ("RU", (ANY,), OrderAction.REPLACE),
+        ("RO", (ANY,), OrderAction.PLACE_REPLACEMENT),
+        ("PA", (ANY,), OrderAction.PARENT),
+        ("CH", (ANY,), OrderAction.PLACE_CHILD),
+        ("SN", (ANY,), PLACE),
+        ("NA", (ANY,), OrderAction.ASSIGN_NUMBERS),
+        ("SS", (ANY,), OrderAction.TELL_STATUS),
     ],
 )
 def test_control_and_status_mean_an_action(control: str, statuses: tuple[str, ...], action: OrderAction) -> None:
@@ -53,7 +61,8 @@ def test_control_and_status_mean_an_action(control: str, statuses: tuple[str, ..
 
 def test_no_other_control_code_is_taken() -> None:
     assert {control for control, _ in CONTROL} == {
-        "NW", "XO", "XX", "SC", "CA", "OC", "DC", "OD", "HD", "OH", "RL", "OE",
+        "NW", "XO", "XX", "SC", "CA", "OC", "DC", "OD", "HD", "OH", "RL", "OE", "RP", "RU", "RO", "PA", "CH", "SN", "NA",
+        "SS",
     }  # fmt: skip
 
 
@@ -108,7 +117,7 @@ def test_more_images_never_move_an_order_back(state: O, action: OrderAction) -> 
 
 def test_repeating_an_action_is_harmless() -> None:
     for (_, action), after in ORDER_TRANSITIONS.items():
-        assert ORDER_TRANSITIONS.get((after, action)) is after or (after, action) == (O.SCHEDULED, RELEASE)
+        assert ORDER_TRANSITIONS[after, action] is after
 
 
 @pytest.mark.parametrize(

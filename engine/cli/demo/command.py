@@ -18,7 +18,7 @@ import click
 
 from engine.cli.demo import phantom
 from engine.cli.demo.cast import Cast, new_cast
-from engine.cli.demo.ending import IMAGES, Check, Ending, check, collect
+from engine.cli.demo.ending import IMAGES, Check, Ending, answered, check, collect
 from engine.cli.demo.his import His
 from engine.cli.demo.host import QUIET_S, Address, Hosted, NotStarted, hosted
 from engine.cli.demo.modality import Modality
@@ -26,7 +26,7 @@ from engine.cli.demo.narration import Narrator, new_console
 from engine.cli.demo.report import as_json, draw
 from engine.cli.demo.ris import Notice, Ris
 from engine.cli.demo.stage import Films, Stage, Unexpected
-from engine.cli.demo.story import morning, play
+from engine.cli.demo.story import morning, play, verdict
 from engine.core.errors import EngineError
 
 EXIT_WRONG = 1
@@ -87,7 +87,7 @@ def demo(
     except NotStarted as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"the demo cannot play: {error.strerror or error}") from error
+        raise click.ClickException(f"the demo cannot play: {error}") from error
     sys.exit(0 if right else EXIT_WRONG)
 
 
@@ -124,10 +124,13 @@ async def _run(wish: Wish) -> bool:
         if notice.accession_number in told:
             images = "1 image" if notice.instances == "1" else f"{notice.instances} images"
             said = f"{notice.description} of {notice.patient_name}: images complete ({images})"
-            narrator.tell("Isthmus", "RIS", said, "AA")
+            narrator.tell("Isthmus", "RIS", said, verdict("AA"))
 
     ris = Ris(on_notice=tell)
-    await ris.start(wish.ris_port)
+    try:
+        await ris.start(wish.ris_port)
+    except OSError as cause:
+        raise NotStarted(f"the RIS of the demo cannot listen on port {wish.ris_port}") from cause
     try:
         narrator.line("A hospital's morning", "bold")
         narrator.line(_PLAYERS)
@@ -142,11 +145,13 @@ async def _run(wish: Wish) -> bool:
                 await play(stage, morning(quiet, within), narrator)
                 ending, checks = await _ended(stage, narrator)
             if wish.as_json:
-                click.echo(json.dumps(as_json(narrator.rows, ending, checks, address, cast), indent=2))
+                told_as = as_json(narrator.rows, ending, checks, address, cast)
+                told_as["kept"] = _kept(host, ris.port) if wish.keep and host is not None else None
+                click.echo(json.dumps(told_as, indent=2))
             else:
                 draw(narrator, cast, ending, checks)
                 if wish.keep and host is not None:
-                    _say_kept(narrator, host)
+                    _say_kept(narrator, host, cast)
     finally:
         await ris.stop()
     return all(each.ok for each in checks)
@@ -156,7 +161,8 @@ async def _ended(stage: Stage, narrator: Narrator) -> tuple[Ending | None, Seque
     try:
         ending = await collect(stage)
     except (Unexpected, EngineError, OSError, aiohttp.ClientError) as error:
-        return None, [Check(name="the engine tells how things stand in the end", ok=False, found=str(error))]
+        silent = Check(name="the engine tells how things stand in the end", ok=False, found=str(error))
+        return None, [*answered(narrator.rows), silent]
     return ending, check(stage.cast, narrator.rows, ending)
 
 
@@ -182,6 +188,12 @@ async def _engine(wish: Wish, ris_port: int) -> AsyncIterator[tuple[Address, Hos
 async def _stage(address: Address, cast: Cast, films: Films, ris: Ris) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as opened:
         http = await opened.enter_async_context(aiohttp.ClientSession(address.url))
+        try:
+            async with http.get("/health/ready") as ready:
+                if ready.status != 200:
+                    raise NotStarted(f"the engine is not ready: {address.url}/health/ready answers {ready.status}")
+        except aiohttp.ClientError as cause:
+            raise NotStarted(f"nobody answers at {address.url}") from cause
         his, terminal = (
             [await opened.enter_async_context(His(address.host, address.mllp_port)) for _ in range(2)]
         )  # fmt: skip
@@ -203,10 +215,16 @@ def _where(address: Address, host: Hosted | None) -> str:
     return f"An engine was started in {host.folder}: {listening}" if host else f"The engine at {listening}"
 
 
-def _say_kept(narrator: Narrator, host: Hosted) -> None:
+def _kept(host: Hosted, ris_port: int) -> dict[str, object]:
+    return {"process_id": host.process_id, "folder": str(host.folder), "ris_port": ris_port}
+
+
+def _say_kept(narrator: Narrator, host: Hosted, cast: Cast) -> None:
     address = host.address
     narrator.heading("The engine goes on running")
-    narrator.line(f"  pages    {address.url}/   the held image: {address.url}/holds")
+    narrator.line(
+        f"  pages    {address.url}/orders/{cast.abdomen.accession_number}   what is held: {address.url}/holds"
+    )
     narrator.line(f"  API      {address.url}/api/orders   FHIR {address.url}/fhir/metadata")
     narrator.line(f"  HL7 v2   mllp://{address.host}:{address.mllp_port}")
     narrator.line(f"  DICOM    {address.ae_title}@{address.host}:{address.dicom_port}")

@@ -74,14 +74,15 @@ def exams(cast: Cast) -> dict[str, Exam]:
 def check(cast: Cast, rows: Sequence[Row], ending: Ending) -> list[Check]:
     """Return everything that must be so, and whether it is."""
     return [
-        *_steps(rows),
+        *answered(rows),
         *(each for name in IMAGES for each in _acquired(name, exams(cast)[name], ending)),
         *_held(cast, ending),
         *_once(cast, ending),
     ]
 
 
-def _steps(rows: Sequence[Row]) -> Iterator[Check]:
+def answered(rows: Sequence[Row]) -> Iterator[Check]:
+    """Yield whether every step went as it must."""
     wrong = [row.said for row in rows if not row.ok]
     yield Check(name="every step of the morning was answered as it must be", ok=not wrong, found="; ".join(wrong))
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
-QUIET_S = 2.0
-"""After how long without images a study counts as complete in the demo [s]."""
+QUIET_S = 3.0
+"""After how long without images a study counts as complete in the demo [s]; a slow disk must not pause that long."""
 READY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 30.0
 _LOOK_AGAIN_S = 0.02

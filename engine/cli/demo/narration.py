@@ -5,6 +5,8 @@ Nothing is redrawn, so a terminal and a CI log show the same.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_NARROWEST = 80
 _WIDEST = 120
 _LOG_WIDTH = 100
 """Columns where the output is no terminal and nobody says how wide it is."""
@@ -31,14 +34,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its heading, its share of the width (0 for the narrow ones) and its narrowest width."""
+    """A column of a table: its heading, and its width or its share of what the others leave."""
 
     heading: str
     share: int = 0
     width: int = 0
 
 
-_STORY = (Column("time", width=6), Column("who → whom", width=17), Column("what", 9), Column("answer", 10))
+_STORY = (Column(" time", width=5), Column("who → whom", width=18), Column("what", 9), Column("answer", 10))
 _HEADING = ("bold underline",) * 5
 _PLAIN = ("",) * 5
 
@@ -76,7 +79,7 @@ class Narrator:
         self.rows.append(row)
         between = f"{who} {self._sign('→', '->')} {whom}" if whom else who
         mark = self._sign("✓", "ok") if ok else self._sign("✗", "!!")
-        cells = [f"{row.at_s:5.1f}s", between, said, answer]
+        cells = [f"{row.at_s:4.1f}s", between, said, answer]
         self._print_row(
             ("dim", "cyan", "", "" if ok else "bold red", "green" if ok else "bold red"), cells, mark, _STORY
         )
@@ -127,9 +130,18 @@ class Narrator:
         return sign if self._is_unicode else plain
 
 
+class StoryConsole(Console):
+    """Falls silent when nobody reads any more (`isthmus demo | head`); the story is played and checked to its end."""
+
+    def on_broken_pipe(self) -> None:
+        """Write to nowhere from now on."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def new_console() -> Console:
     """Return the console of standard output: 80 to 120 columns wide. NO_COLOR and COLUMNS are obeyed."""
-    console = Console(highlight=False)
-    wanted = console.width if console.is_terminal or "COLUMNS" in console._environ else _LOG_WIDTH  # noqa: SLF001
-    console.width = min(max(wanted, 80), _WIDEST)
+    console = StoryConsole(highlight=False)
+    wanted = console.width if console.is_terminal or "COLUMNS" in os.environ else _LOG_WIDTH
+    console.width = min(max(wanted, _NARROWEST), _WIDEST)
     return console

@@ -18,7 +18,7 @@ _ORDERS = (
     Column("state", width=14),
     Column("images", width=9),
     Column("why they belong to the order", 1),
-    Column("RIS", width=8),
+    Column("RIS", width=9),
 )
 _HOLD = (Column("", width=16), Column("", 1))
 
@@ -39,9 +39,8 @@ def draw(narrator: Narrator, cast: Cast, ending: Ending | None, checks: Sequence
         for each in wrong:
             narrator.line(f"  ✗ {each.name}: {each.found}", "red")
     else:
-        narrator.line(
-            f"✓ All {len(checks)} checks hold, {narrator.elapsed_s:.1f} s after the first word.", "bold green"
-        )
+        in_all = f"{narrator.elapsed_s:.1f} s after the first word"
+        narrator.line(f"✓ All {len(checks)} checks hold ({in_all}).", "bold green")
 
 
 def _order_row(name: str, cast: Cast, ending: Ending) -> list[str]:
@@ -52,9 +51,9 @@ def _order_row(name: str, cast: Cast, ending: Ending) -> list[str]:
         f"{exam.accession_number}\n{exam.person.name}\n{exam.description}",
         "\n".join([order["state"], *(f"{step['station_ae']} {step['state']}" for step in steps)]),
         "\n".join(f"{study['instances']} in\n{study['series']} series" for study in linked) or "none",
-        "; ".join(f"{study['link']['reason']} (rule {study['link']['rule']})" for study in linked)
+        "; ".join(f"rule {study['link']['rule']}: {study['link']['reason']}" for study in linked)
         or "nothing is linked; the order is still to be done",
-        "\n".join(f"told once,\nsaid {notice['answer'] or 'nothing'}" for notice in order["notices"]) or "not told",
+        "\n".join(f"told,\nsaid {notice['answer'] or 'nothing'}" for notice in order["notices"]) or "not told",
     ]
 
 

@@ -46,6 +46,8 @@ class Stage:
     """Message and answer by name, for the one that is sent again."""
     scheduled: dict[str, Subject] = field(default_factory=dict)
     """What the modalities saw on their worklists, by accession number."""
+    stored: set[str] = field(default_factory=set)
+    """Accession numbers of the images that were stored."""
     wrong_study_uid: str = ""
     """Study Instance UID of the images with the wrong patient ID."""
 

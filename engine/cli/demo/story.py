@@ -22,6 +22,7 @@ from engine.hl7.acknowledgement import read_ack
 
 STEP_S = 20.0
 """How long one step may take [s]; waiting for quiet studies has a deadline of its own."""
+_MEANING = {"AA": "accepted", "AE": "error", "AR": "rejected"}
 GARBAGE = b"GET / HTTP/1.1\rHost: this is not HL7\r"
 
 
@@ -112,7 +113,7 @@ async def _order_head(stage: Stage) -> Answer:
     async with stage.http.post("/fhir/ServiceRequest", json=order, headers=headers) as answer:
         said = await answer.json()
         if answer.status == 201:
-            return Answer("201 Created: stored, applied")
+            return Answer("201 (created): stored, applied")
         issues = said.get("issue") or [{}]
         return Answer(f"{answer.status} {issues[0].get('details', {}).get('text', '')}".strip(), ok=False)
 
@@ -141,22 +142,22 @@ async def _worklist(stage: Stage, modality: Modality, wanted: Sequence[Exam]) ->
 
 
 async def _send_abdomen(stage: Stage) -> Answer:
-    return await _send(stage.ct, _on_worklist(stage, stage.cast.abdomen), stage.films.abdomen)
+    return await _send(stage, stage.ct, _on_worklist(stage, stage.cast.abdomen), stage.films.abdomen)
 
 
 async def _send_head(stage: Stage) -> Answer:
-    return await _send(stage.ct, _on_worklist(stage, stage.cast.head), stage.films.head)
+    return await _send(stage, stage.ct, _on_worklist(stage, stage.cast.head), stage.films.head)
 
 
 async def _send_wrong(stage: Stage) -> Answer:
     subject = _by_hand(stage.cast.chest, stage.cast.wrong_patient_id)
     stage.wrong_study_uid = subject.study_uid
-    return await _send(stage.cr, subject, stage.films.chest)
+    return await _send(stage, stage.cr, subject, stage.films.chest)
 
 
 async def _send_early(stage: Stage) -> Answer:
     exam = stage.cast.hand
-    return await _send(stage.cr, _by_hand(exam, exam.person.patient_id), stage.films.hand)
+    return await _send(stage, stage.cr, _by_hand(exam, exam.person.patient_id), stage.films.hand)
 
 
 def _on_worklist(stage: Stage, exam: Exam) -> Subject:
@@ -180,7 +181,7 @@ def _by_hand(exam: Exam, patient_id: str) -> Subject:
     )
 
 
-async def _send(modality: Modality, subject: Subject, pictures: Sequence[Picture]) -> Answer:
+async def _send(stage: Stage, modality: Modality, subject: Subject, pictures: Sequence[Picture]) -> Answer:
     images = await asyncio.to_thread(modality.acquire, subject, pictures)
     begun = monotonic()
     statuses = await modality.store(images)
@@ -190,6 +191,7 @@ async def _send(modality: Modality, subject: Subject, pictures: Sequence[Picture
     if stored < len(images):
         worst = next(status for status in statuses if status != SUCCESS)
         return Answer(f"0x{worst:04X}; {stored} of {len(images)} stored", ok=False)
+    stage.stored.add(subject.accession_number)
     count = "stored on disk" if stored == 1 else f"all {stored} stored on disk"
     return Answer(f"success: {count} ({size_mb:.0f} MB in {took_s:.1f} s)")
 
@@ -250,7 +252,7 @@ async def _resend(stage: Stage) -> Answer:
 
 async def _garbage(stage: Stage) -> Answer:
     ack = await stage.terminal.ask(GARBAGE)
-    return Answer(f"{ack.code}: {ack.text or 'refused'}", ack.code == "AR")
+    return Answer(f"{verdict(ack.code)}: {ack.text}", ack.code == "AR")
 
 
 async def _same_line(stage: Stage) -> Answer:
@@ -259,6 +261,8 @@ async def _same_line(stage: Stage) -> Answer:
 
 async def _told(stage: Stage) -> Answer:
     expected = [exam.accession_number for exam in stage.cast.told]
+    if not stage.stored.issuperset(expected):
+        raise Unexpected("some images were never stored, so there is nothing to tell")
     await stage.ris.heard_of(expected)
     while True:  # the engine tells nobody that an answer has been noted
         orders = [await stage.order(exam) for exam in stage.cast.told]
@@ -276,4 +280,9 @@ async def _said(his: His, body: bytes) -> Answer:
 
 
 def _taken(code: str, text: str) -> str:
-    return "AA: stored, applied" if code == "AA" else f"{code}: {text}"
+    return f"{verdict(code)}: {'stored, applied' if code == 'AA' else text}"
+
+
+def verdict(code: str) -> str:
+    """Return an acknowledgement code with its meaning. Source: HL7 v2.5.1 table 0008."""
+    return f"{code} ({_MEANING.get(code, 'unknown answer')})"

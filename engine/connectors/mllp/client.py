@@ -7,17 +7,23 @@ Source: spec/reliability.md section 3.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from typing import cast
+from collections.abc import Callable
+from typing import Final, Literal, cast
 
 import structlog
 
+from engine.connectors.mllp.door import prepare
 from engine.connectors.mllp.errors import AnswerOverdue, ConnectionCut, PeerUnreachable
 from engine.connectors.mllp.wire import Frame, Framer, framed
 from engine.core.errors import PeerError
 from engine.core.limits import DEFAULT_LIMITS, Limits
 from engine.hl7.acknowledgement import Ack, read_ack
+from engine.hl7.delimiter import DEFAULT_DELIMITERS
+
+AckMatch = Literal["exact", "prefix"]
+SHORTEST_PREFIX: Final = 20
+"""Characters of MSA-2 that a peer keeps at least. Source: HL7 v2.3 chapter 2.24.2.2, MSA-2 is ST of 20."""
 
 log = structlog.get_logger()
 
@@ -25,8 +31,9 @@ log = structlog.get_logger()
 class _Line(asyncio.Protocol):
     """One connection to the destination and the answer that is waited for on it."""
 
-    def __init__(self, name: str, limits: Limits) -> None:
+    def __init__(self, name: str, limits: Limits, ack_match: AckMatch) -> None:
         self._name = name
+        self._ack_match = ack_match
         self._framer = Framer(
             limit_bytes=limits.mllp_message_bytes, junk_bytes=limits.mllp_junk_bytes, end_block="lenient"
         )
@@ -40,8 +47,7 @@ class _Line(asyncio.Protocol):
         self.is_alive = True
         plain = transport.get_extra_info("socket")
         if plain is not None:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            prepare(plain)
 
     def data_received(self, data: bytes) -> None:
         for event in self._framer.feed(data):
@@ -71,11 +77,18 @@ class _Line(asyncio.Protocol):
             return
         answer = self._answer
         # A peer that could not read our message cannot name it; only one is in flight, so it means that one.
-        meant = ack.control_id == self._control_id or (not ack.control_id and not ack.is_positive)
+        meant = self._names_ours(ack.control_id) or (not ack.control_id and not ack.is_positive)
         if answer is None or answer.done() or not meant:
             log.warning("answer.discarded", peer=self._name, code="NET-110", bytes=len(body))
             return
         answer.set_result(ack)
+
+    def _names_ours(self, msa_2: str) -> bool:
+        # MSA-2 comes without its escapes, our MSH-10 may have some.
+        if msa_2 in (self._control_id, DEFAULT_DELIMITERS.unescape(self._control_id)):
+            return True
+        cut_off = self._ack_match == "prefix" and len(msa_2) >= SHORTEST_PREFIX
+        return cut_off and self._control_id.startswith(msa_2)
 
     async def exchange(self, body: bytes, control_id: str) -> Ack:
         """Send one message and wait for its answer.
@@ -108,7 +121,9 @@ class MllpClient:
         host: Where it listens.
         port: Where it listens.
         limits: `mllp_connect_timeout_s`, `mllp_ack_timeout_s` and the bounds of an answer.
-        ssl_context: Makes this MLLP inside TLS.
+        ssl_context: Makes this MLLP inside TLS; asked before each connection, so that it may change.
+        server_name: Name that the destination's certificate must have; None takes `host`.
+        ack_match: `prefix` takes MSA-2 that the peer has cut off after 20 characters or more.
     """
 
     def __init__(
@@ -117,13 +132,17 @@ class MllpClient:
         host: str,
         port: int,
         limits: Limits = DEFAULT_LIMITS,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: Callable[[], ssl.SSLContext] | None = None,
+        server_name: str | None = None,
+        ack_match: AckMatch = "exact",
     ) -> None:
         self.name = name
         self._host = host
         self._port = port
         self._limits = limits
         self._ssl_context = ssl_context
+        self._server_name = server_name
+        self._ack_match: AckMatch = ack_match
         self._line: _Line | None = None
         self._turn = asyncio.Lock()
 
@@ -161,7 +180,11 @@ class MllpClient:
         try:
             async with asyncio.timeout(self._limits.mllp_connect_timeout_s):
                 _, line = await loop.create_connection(
-                    lambda: _Line(self.name, self._limits), self._host, self._port, ssl=self._ssl_context
+                    lambda: _Line(self.name, self._limits, self._ack_match),
+                    self._host,
+                    self._port,
+                    ssl=self._ssl_context() if self._ssl_context else None,
+                    server_hostname=(self._server_name or self._host) if self._ssl_context else None,
                 )
         except (OSError, TimeoutError) as cause:
             raise PeerUnreachable from cause

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 
+from engine.connectors.mllp.door import prepare
 from engine.connectors.mllp.errors import FrameStalled
 from engine.connectors.mllp.intake import Peer, Reply
-from engine.connectors.mllp.wire import EndBlock, Fault, Frame, Framer, framed
+from engine.connectors.mllp.wire import Fault, Frame, Framer, framed
 from engine.core.errors import EngineError, InvariantError
 from engine.core.limits import Limits
 from engine.core.outcomes import outcome_of
@@ -35,16 +36,13 @@ class Connection(asyncio.Protocol):
     while the listener as a whole holds too much. Nothing is ever dropped to make room.
     """
 
-    def __init__(self, server: MllpServer, *, limits: Limits, end_block: EndBlock) -> None:
+    def __init__(self, server: MllpServer, *, limits: Limits, framer: Framer) -> None:
         self._server = server
         self._limits = limits
-        self._framer = Framer(
-            limit_bytes=limits.mllp_message_bytes, junk_bytes=limits.mllp_junk_bytes, end_block=end_block
-        )
+        self._framer = framer
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._socket: socket.socket | None = None
-        self.host = ""
         self._peer = Peer(server.name, "")
         self._chunks: deque[Iterator[Frame | Fault]] = deque()
         self._waiting: deque[tuple[asyncio.Future[Reply], int]] = deque()
@@ -56,25 +54,25 @@ class Connection(asyncio.Protocol):
         self._clock: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._write_clock: asyncio.TimerHandle | None = None
+        self._gap: asyncio.TimerHandle | None = None
+        """Runs while a message without frame is open."""
         self._last_read = 0.0
         self._opened = 0.0
 
     # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over the socket, or hang up on a stranger."""
+        """Take over the socket, or hang up."""
         self._transport = cast("asyncio.Transport", transport)
         name = transport.get_extra_info("peername") or ("", 0)
-        self.host = str(name[0])
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{name[0]}]" if ":" in str(name[0]) else str(name[0])
         self._peer = Peer(self._server.name, f"{host}:{name[1]}")
         self._socket = transport.get_extra_info("socket")
-        if not self._server.admit(self):
+        if not self._server.admit(self, self._socket.fileno() if self._socket is not None else -1):
             self._transport.abort()
             return
         if self._socket is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            prepare(self._socket)
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes of the stream."""
@@ -94,6 +92,8 @@ class Connection(asyncio.Protocol):
             if self._socket is not None and _QUICKACK is not None:
                 # A peer with Nagle on holds back the rest of its frame until we acknowledge what came.
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            if self._framer.is_unframed:
+                self._await_gap()
 
     def eof_received(self) -> bool:
         """Take the end of the peer's side; answers that are due still go out."""
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection. What was accepted is committed all the same; its answer has nowhere to go."""
-        for timer in (self._clock, self._linger, self._write_clock):
+        for timer in (self._clock, self._linger, self._write_clock, self._gap):
             if timer is not None:
                 timer.cancel()
         if self._waiting:
@@ -297,6 +297,22 @@ class Connection(asyncio.Protocol):
             self._clock = self._loop.call_at(due, self._look_at_clock)
             return
         self._take_fault(Fault(FrameStalled(received=self._framer.open_bytes), close=True))
+
+    def _await_gap(self) -> None:
+        if self._gap is not None:
+            self._gap.cancel()
+        self._gap = self._loop.call_later(self._limits.mllp_unframed_gap_s, self._end_unframed)
+
+    def _end_unframed(self) -> None:
+        """Nothing has come for a while: a message without frame has ended, unless it is we who do not read."""
+        self._gap = None
+        if not self._framer.is_unframed or self._transport is None or self._ending:
+            return
+        if self._paused_by:
+            self._await_gap()
+            return
+        self._chunks.append(self._framer.gap())
+        self._take_frames()
 
     def _pause(self, reason: str) -> None:
         if not self._paused_by and self._transport is not None and not self._ending:

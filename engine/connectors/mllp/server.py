@@ -1,24 +1,22 @@
-"""The MLLP listener: who may connect, how many at once, and how it stops."""
+"""The MLLP listener: how it starts, what all its connections may hold together, and how it stops."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
-from collections import Counter
 from collections.abc import Collection
 from typing import Final
 
 import structlog
 
-from engine.connectors.mllp.connection import Connection
+from engine.connectors.mllp.connection import LINGER_S, Connection
+from engine.connectors.mllp.door import BACKLOG, Door
 from engine.connectors.mllp.intake import Intake, Peer, Reply
-from engine.connectors.mllp.wire import EndBlock
+from engine.connectors.mllp.wire import EndBlock, Framer
 from engine.core.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["Intake", "MllpServer", "Peer", "Reply"]
 
-BACKLOG: Final = 512
 TLS_HANDSHAKE_S: Final = 10.0
 
 log = structlog.get_logger()
@@ -34,6 +32,8 @@ class MllpServer:
         intake: Where frames go.
         limits: Bounds of this listener.
         end_block: `lenient` takes messages whose 1C is not followed by 0D.
+        allow_unframed: Takes messages without start block.
+        accept_eof_as_end: Takes a message that ends in CR when the stream ends before the end block.
         allow_from: Addresses or networks that may connect; None allows all.
         ssl_context: Makes this MLLP inside TLS.
     """
@@ -47,6 +47,8 @@ class MllpServer:
         intake: Intake,
         limits: Limits = DEFAULT_LIMITS,
         end_block: EndBlock = "strict",
+        allow_unframed: bool = False,
+        accept_eof_as_end: bool = False,
         allow_from: Collection[str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -58,11 +60,12 @@ class MllpServer:
         self._port = port
         self._limits = limits
         self._end_block: EndBlock = end_block
-        self._allowed = None if allow_from is None else [ipaddress.ip_network(a, strict=False) for a in allow_from]
+        self._allow_unframed = allow_unframed
+        self._accept_eof_as_end = accept_eof_as_end
         self._ssl_context = ssl_context
-        self._server: asyncio.Server | None = None
+        self._door = Door(name, limits, allow_from, tls=ssl_context is not None)
+        self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
-        self._per_address: Counter[str] = Counter()
         self._weights: dict[Connection, int] = {}
         self._open_bytes = 0
         self._held: list[Connection] = []
@@ -72,8 +75,8 @@ class MllpServer:
     @property
     def port(self) -> int:
         """The port that is bound."""
-        if self._server is not None and self._server.sockets:
-            bound: int = self._server.sockets[0].getsockname()[1]
+        if self._servers and self._servers[0].sockets:
+            bound: int = self._servers[0].sockets[0].getsockname()[1]
             return bound
         return self._port
 
@@ -89,21 +92,33 @@ class MllpServer:
             OSError: The address cannot be bound.
         """
         self._stopping = False
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self, limits=self._limits, end_block=self._end_block),
-            self._host,
-            self._port,
-            backlog=BACKLOG,
-            ssl=self._ssl_context,
-            ssl_handshake_timeout=TLS_HANDSHAKE_S if self._ssl_context else None,
-        )
+        for entrance in await self._door.bind(self._host, self._port):
+            server = await asyncio.get_running_loop().create_server(
+                self._connection,
+                sock=entrance,
+                backlog=BACKLOG,
+                ssl=self._ssl_context,
+                ssl_handshake_timeout=TLS_HANDSHAKE_S if self._ssl_context else None,
+                ssl_shutdown_timeout=LINGER_S if self._ssl_context else None,
+            )
+            self._servers.append(server)
         log.info("listener.started", listener=self.name, port=self.port)
+
+    def _connection(self) -> Connection:
+        framer = Framer(
+            limit_bytes=self._limits.mllp_message_bytes,
+            junk_bytes=self._limits.mllp_junk_bytes,
+            end_block=self._end_block,
+            allow_unframed=self._allow_unframed,
+            accept_eof_as_end=self._accept_eof_as_end,
+        )
+        return Connection(self, limits=self._limits, framer=framer)
 
     async def stop(self) -> None:
         """Take nothing more, finish the answers of what was taken, close; after `limits.shutdown_s` hang up."""
         self._stopping = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in list(self._connections):
             connection.finish()
         if self._connections:
@@ -115,38 +130,21 @@ class MllpServer:
                 log.warning("listener.stop_overdue", listener=self.name, count=len(self._connections))
                 for connection in list(self._connections):
                     connection.abort()
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers.clear()
         log.info("listener.stopped", listener=self.name)
 
     # -- what connections ask
 
-    def admit(self, connection: Connection) -> bool:
-        """Count a new connection in, or say that it may not be."""
-        code = self._objection(connection.host)
-        if code is not None:
-            log.warning("connection.refused", listener=self.name, code=code)
+    def admit(self, connection: Connection, descriptor: int) -> bool:
+        """Take on an established connection, unless the listener stops."""
+        self._door.settle(descriptor)
+        if self._stopping:
+            log.warning("connection.refused", listener=self.name, code="SEC-101")
             return False
         self._connections.add(connection)
-        self._per_address[connection.host] += 1
         return True
-
-    def _objection(self, host: str) -> str | None:
-        if self._stopping or not self._is_allowed(host):
-            return "SEC-101"
-        if len(self._connections) >= self._limits.mllp_connections:
-            return "NET-101"
-        if self._per_address[host] >= self._limits.mllp_connections_per_address:
-            return "NET-101"
-        return None
-
-    def _is_allowed(self, host: str) -> bool:
-        if self._allowed is None:
-            return True
-        address = ipaddress.ip_address(host.partition("%")[0])
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return any((mapped or address) in network for network in self._allowed)
 
     def forget(self, connection: Connection) -> None:
         """Count a connection out."""
@@ -154,9 +152,6 @@ class MllpServer:
         if connection not in self._connections:
             return
         self._connections.discard(connection)
-        self._per_address[connection.host] -= 1
-        if not self._per_address[connection.host]:
-            del self._per_address[connection.host]
         if not self._connections:
             self._emptied.set()
 

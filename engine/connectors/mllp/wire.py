@@ -67,11 +67,36 @@ class Framer:
         limit_bytes: Longest body.
         junk_bytes: Most bytes between two frames.
         end_block: `lenient` takes a message that ends in CR although 1C is not followed by 0D.
+        allow_unframed: Takes what begins with MSH, FHS or BHS outside a frame; it ends at 1C 0D, at the next 0B, at the
+            end of the stream, or when the caller says so with `gap`.
+        accept_eof_as_end: Takes a message that ends in CR when the stream ends before the end block.
     """
 
-    __slots__ = ("_between", "_body", "_end_block", "_junk_bytes", "_limit_bytes", "_state", "begun")
+    __slots__ = (
+        "_accept_eof_as_end",
+        "_allow_unframed",
+        "_between",
+        "_body",
+        "_end_block",
+        "_junk_bytes",
+        "_limit_bytes",
+        "_state",
+        "_unframed",
+        "begun",
+    )
 
-    def __init__(self, *, limit_bytes: int, junk_bytes: int = 1024, end_block: EndBlock = "strict") -> None:
+    def __init__(
+        self,
+        *,
+        limit_bytes: int,
+        junk_bytes: int = 1024,
+        end_block: EndBlock = "strict",
+        allow_unframed: bool = False,
+        accept_eof_as_end: bool = False,
+    ) -> None:
+        self._allow_unframed = allow_unframed
+        self._accept_eof_as_end = accept_eof_as_end
+        self._unframed = False
         self._limit_bytes = limit_bytes
         self._junk_bytes = junk_bytes
         self._end_block = end_block
@@ -85,6 +110,11 @@ class Framer:
     def is_open(self) -> bool:
         """Whether a frame has begun and not ended."""
         return self._state is _State.INSIDE or self._state is _State.ENDING
+
+    @property
+    def is_unframed(self) -> bool:
+        """Whether the open frame is none: a message without start block."""
+        return self._unframed and self.is_open
 
     @property
     def open_bytes(self) -> int:
@@ -102,6 +132,9 @@ class Framer:
             if self._state is _State.INSIDE:
                 end = chunk.find(END, position)
                 stop = end if end >= 0 else length
+                following = chunk.find(START, position, stop) if self._unframed else -1
+                if following >= 0:
+                    stop = following
                 restart = chunk.rfind(START, position, stop)
                 if restart >= 0:
                     yield Fault(FrameRestarted(received=len(self._body) + restart - position))
@@ -111,6 +144,13 @@ class Framer:
                 if len(self._body) + stop - position > self._limit_bytes:
                     yield self._too_long(chunk[position:stop])
                     return
+                if following >= 0:
+                    self._body += chunk[position:following]
+                    position = following + 1
+                    self.begun += 1
+                    self._unframed = False
+                    yield from _delivered(self._taken())
+                    continue
                 if end >= 0 and not self._body and chunk[end + 1 : end + 2] == b"\r":
                     self._state = _State.IDLE
                     yield from _delivered(chunk[position:end])
@@ -124,6 +164,10 @@ class Framer:
             elif self._state is _State.IDLE:
                 start = chunk.find(START, position)
                 stop = start if start >= 0 else length
+                self._unframed = False
+                if self._allow_unframed and (begin := self._unframed_from(chunk, position, stop)) is not None:
+                    position = begin
+                    continue
                 if stop > position and self._is_junk(chunk, position, stop):
                     self._close()
                     yield Fault(TooMuchJunk(limit=self._junk_bytes), close=True)
@@ -139,6 +183,7 @@ class Framer:
                 if byte in (_CR, _START):
                     position += 1
                     self._state = _State.IDLE if byte == _CR else _State.INSIDE
+                    self._unframed = False
                     self.begun += byte != _CR
                     yield from _delivered(self._taken())
                 else:
@@ -149,15 +194,24 @@ class Framer:
     def finish(self) -> Iterator[Frame | Fault]:
         """Take the end of the stream."""
         if self._state is _State.INSIDE:
-            yield Fault(FrameUnfinished(received=len(self._body)), close=True)
+            if self._unframed or (self._accept_eof_as_end and _looks_whole(self._body)):
+                yield from _delivered(self._taken())
+            else:
+                yield Fault(FrameUnfinished(received=len(self._body)), close=True)
         elif self._state is _State.ENDING:
             yield from self._ended_otherwise()
         self._close()
 
+    def gap(self) -> Iterator[Frame | Fault]:
+        """Take note that nothing has come for a while: a message without frame ends here."""
+        if self._unframed and self._state is _State.INSIDE:
+            self._state = _State.IDLE
+            yield from _delivered(self._taken())
+
     def _ended_otherwise(self) -> Iterator[Frame | Fault]:
         """Settle a frame whose 1C is followed by neither 0D nor 0B."""
         body = self._taken()
-        if self._end_block == "lenient" and body.lstrip(_BLANK).startswith(b"MSH") and body.endswith(b"\r"):
+        if self._end_block == "lenient" and _looks_whole(body):
             self._state = _State.IDLE
             yield Frame(body)
         else:
@@ -168,6 +222,21 @@ class Framer:
         body = self._taken() + rest[: self._limit_bytes]
         self._close()
         return Fault(FrameTooLong(limit=self._limit_bytes), body[: self._limit_bytes], answer=True, close=True)
+
+    def _unframed_from(self, chunk: bytes, start: int, stop: int) -> int | None:
+        """Open a message without frame, when one begins between two frames; return where to go on in `chunk`."""
+        between = len(self._between)
+        seen = bytes(self._between) + chunk[start:stop]
+        message = seen.lstrip(_BLANK)
+        if not message.startswith(_HEADERS):
+            return None
+        blank = len(seen) - len(message)
+        self._body += seen[blank:between]
+        self._between.clear()
+        self._state = _State.INSIDE
+        self._unframed = True
+        self.begun += 1
+        return start + max(blank - between, 0)
 
     def _is_junk(self, chunk: bytes, start: int, stop: int) -> bool:
         """Count bytes between frames; say whether they are too many or a message without start block."""
@@ -185,6 +254,10 @@ class Framer:
         self._state = _State.CLOSED
         self._body = bytearray()
         self._between.clear()
+
+
+def _looks_whole(body: bytes | bytearray) -> bool:
+    return body.lstrip(_BLANK).startswith(b"MSH") and body.endswith(b"\r")
 
 
 def _delivered(body: bytes) -> Iterator[Frame | Fault]:

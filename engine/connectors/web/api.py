@@ -13,7 +13,7 @@ from aiohttp import web
 
 from engine.config.site import Site
 from engine.connectors.web import query
-from engine.connectors.web.content import media_type, message_json, notice_json
+from engine.connectors.web.content import document_suffix, media_type, message_json, notice_json
 from engine.core.ids import RowId
 from engine.desk import view
 from engine.desk.overview import Overview
@@ -74,6 +74,9 @@ def _choice(name: str, text: str, of: type[StrEnum]) -> Parameter:
 
 
 _ID = Parameter(name="id", text="Our own number.", schema={"type": "integer"}, in_path=True)
+_ATTACHMENT = Parameter(
+    name="attachment", text="Our own number of the document.", schema={"type": "integer"}, in_path=True
+)
 _PAGE = (
     Parameter(
         name="limit",
@@ -123,6 +126,22 @@ def endpoints(records: Records, overview: Overview, site: Callable[[], Site]) ->
                 _ISSUER,
             ),
             refusals=(404, 409),
+        ),
+        Endpoint(
+            path="/api/reports/{id}",
+            summary="One report: text, versions, documents, numbers, links, holds.",
+            handler=api.report,
+            answer="Report",
+            parameters=(_ID,),
+            refusals=(404,),
+        ),
+        Endpoint(
+            path="/api/reports/{id}/attachments/{attachment}",
+            summary="The bytes of a document inside a report, as they were received.",
+            handler=api.attachment,
+            answer=None,
+            parameters=(_ID, _ATTACHMENT),
+            refusals=(404,),
         ),
         Endpoint(
             path="/api/studies",
@@ -235,6 +254,16 @@ class _Api:
     async def order(self, request: web.Request) -> web.Response:
         found = await self._records.order(request.match_info["accession"], request.query.get("issuer"))
         return json_answer(view.order_view(found, self._records.timezone))
+
+    async def report(self, request: web.Request) -> web.Response:
+        return json_answer(await self._records.report(row_of(request)))
+
+    async def attachment(self, request: web.Request) -> web.Response:
+        row = RowId(int(request.match_info["attachment"]))
+        found, content = await self._records.attachment(row_of(request), row)
+        name = f"report-{found.report_id}-{found.position}.{document_suffix(found.media_type)}"
+        headers = {"Content-Type": found.media_type, "Content-Disposition": f'attachment; filename="{name}"'}
+        return web.Response(body=content, headers=headers)
 
     async def studies(self, request: web.Request) -> web.Response:
         return json_answer(await self._records.studies(study_filter(request.query), query.cut(request.query)))

@@ -22,7 +22,11 @@ from engine.desk.records import Records
 from engine.desk.status import Status
 from engine.store.reader import Reader
 
-_PATTERNS: Final = {"{id}": r"{id:\d{1,18}}", "{accession}": "{accession:.+}"}
+_PATTERNS: Final = {
+    "{id}": r"{id:\d{1,18}}",
+    "{attachment}": r"{attachment:\d{1,18}}",
+    "{accession}": "{accession:.+}",
+}
 """What may stand for a parameter of a path; an accession number may hold a slash."""
 
 

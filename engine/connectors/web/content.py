@@ -18,12 +18,30 @@ _SHOWN: Final = 8 * MIB
 _BEGINNING: Final = 64 * 1024
 _FRAME_END: Final = b"\x1c"
 """Stands between the frames of one stored answer."""
+_SUFFIXES: Final = {
+    "application/pdf": "pdf",
+    "application/rtf": "rtf",
+    "text/xml": "xml",
+    "text/html": "html",
+    "text/plain": "txt",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/gif": "gif",
+    "image/tiff": "tif",
+    "application/dicom": "dcm",
+    "application/zip": "zip",
+}
 _TYPES: Final = {"mllp": ("x-application/hl7-v2+er7", "hl7"), "fhir": ("application/fhir+json", "json")}
 
 
 def media_type(kind: str) -> tuple[str, str]:
     """Return the media type of the bytes that a kind of listener takes, and the suffix of a file of it."""
     return _TYPES.get(kind, ("application/octet-stream", "bin"))
+
+
+def document_suffix(media: str) -> str:
+    """Return the suffix of a file of a document inside a report."""
+    return _SUFFIXES.get(media, "bin")
 
 
 def message_json(of: MessageFile, default_charset: str | None) -> dict[str, Any]:
@@ -43,6 +61,7 @@ def message_json(of: MessageFile, default_charset: str | None) -> dict[str, Any]
         "answer_text": answer_text(of.answer),
         "changed": of.changed,
         "notices": of.notices,
+        "validation": of.validation,
     }
 
 

@@ -20,7 +20,7 @@ from engine.core.outcomes import outcome_of
 from engine.desk.errors import SeveralOrders
 
 Json = dict[str, Any]
-RenderError = Callable[[web.Request, Json], web.Response]
+RenderError = Callable[[web.Request, Json], Awaitable[web.Response]]
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OURS: Final = frozenset(
@@ -35,6 +35,7 @@ OURS: Final = frozenset(
         "notices",
         "openapi.json",
         "orders",
+        "reports",
         "search",
         "static",
         "studies",
@@ -99,7 +100,7 @@ async def _answered(
         found.__cause__ = cause
     problem = _problem(found)
     wants_json = first in _MACHINES
-    answer = _json(problem) if wants_json else render_error(request, problem)
+    answer = _json(problem) if wants_json else await render_error(request, problem)
     answer.headers.update(headers)
     return answer
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.connectors.web.api import Endpoint, Parameter
 from engine.connectors.web.health import engine_version
-from engine.records.state import Danger, DeliveryState, HoldState, MessageState, OrderState, StudyState
+from engine.records.state import Danger, DeliveryState, HoldState, MessageState, OrderState, ReportState, StudyState
 
 Json = dict[str, Any]
 
@@ -73,6 +73,23 @@ _STUDY_HEAD: Final[Json] = {
     "first_received_at": _AT,
     "last_received_at": _AT,
     "completed_at": _or_null(_AT),
+}
+_REPORT_HEAD: Final[Json] = {
+    "id": _N,
+    "number": _S,
+    "state": _enum(ReportState),
+    "version": _N,
+    "versions": _N,
+    "title": _S,
+    "procedure": _S,
+    "issued": {**_S, "description": "A DICOM DT value, as the sender says it."},
+    "interpreter": _S,
+    "text_length": _N,
+    "attachments": _list("Attachment"),
+    "link": _or_null(_O),
+    "newer_images_at": _or_null(_AT),
+    "received_at": _AT,
+    "at": _AT,
 }
 _MESSAGE_HEAD: Final[Json] = {
     "id": _N,
@@ -140,11 +157,32 @@ _SCHEMAS: Final[Json] = {
         patient=_or_null(_ref("Patient")),
         procedures=_list("Procedure"),
         studies=_list("OrderStudy"),
-        reports={"type": "array", "items": _O},
+        reports=_list("ReportShort"),
         notices=_list("NoticeShort"),
         holds=_list("Hold"),
         events=_list("Event"),
         messages=_list("MessageShort"),
+    ),
+    "Attachment": _object(
+        id=_N,
+        title=_S,
+        media_type=_S,
+        said_type=_S,
+        pointer={**_or_null(_S), "description": "Where the document is, when it is not here; never fetched."},
+        size=_N,
+    ),
+    "ReportShort": _object(**_REPORT_HEAD),
+    "Report": _object(
+        **_REPORT_HEAD,
+        text=_S,
+        patient=_or_null(_ref("Patient")),
+        says=_O,
+        sender=_S,
+        identifiers=_OS,
+        orders=_OS,
+        links=_OS,
+        version_list=_OS,
+        holds=_list("Hold"),
     ),
     "OrderList": _page("orders", "OrderShort"),
     "StudyShort": _object(**_STUDY_HEAD, linked=_B, open_holds=_N),
@@ -170,6 +208,7 @@ _SCHEMAS: Final[Json] = {
         evidence=_O,
         study_uid=_or_null(_S),
         order_id=_or_null(_N),
+        report_id=_or_null(_N),
         message_id=_or_null(_N),
         raised_at=_AT,
         resolved_at=_or_null(_AT),
@@ -189,6 +228,11 @@ _SCHEMAS: Final[Json] = {
         answer_text=_S,
         changed={"type": "array", "items": _object(kind=_S, id=_or_null(_N), name=_S)},
         notices=_list("NoticeShort"),
+        validation={
+            "type": "array",
+            "items": _object(place=_S, code=_S, text=_S, severity={"type": "string", "enum": ["E", "W", "I"]}),
+            "description": "What validation found; `place` is an HL7 location such as PID^1^3.",
+        },
     ),
     "NoticeShort": _object(**_NOTICE_HEAD),
     "NoticeList": _page("notices", "NoticeShort", total=False),

@@ -55,6 +55,7 @@ class PageHandlers:
             web.get("/", self.home),
             web.get("/orders", self.orders),
             web.get("/orders/{accession:.+}", self.order),
+            web.get(r"/reports/{id:\d{1,18}}", self.report),
             web.get("/studies", self.studies),
             web.get("/studies/{study_uid}", self.study),
             web.get("/holds", self.holds),
@@ -70,32 +71,36 @@ class PageHandlers:
 
     async def home(self, request: web.Request) -> web.Response:
         """Show listeners, lanes, counts and what waits for a person."""
-        return self._pages.page("home.html", home=await self._overview.home())
+        return await self._pages.page("home.html", home=await self._overview.home())
 
     async def orders(self, request: web.Request) -> web.Response:
         """List orders."""
         found = await self._records.orders(order_filter(request.query), query.cut(request.query))
-        return self._list(request, "orders.html", found, states=[state.value for state in OrderState])
+        return await self._list(request, "orders.html", found, states=[state.value for state in OrderState])
 
     async def order(self, request: web.Request) -> web.Response:
         """Show an order and its story."""
         found = await self._records.order(request.match_info["accession"], request.query.get("issuer"))
-        return self._pages.page(
+        return await self._pages.page(
             "order.html",
             order=view.order_view(found, self._records.timezone),
             story=story_of(found),
             milestones=milestones_of(found),
         )
 
+    async def report(self, request: web.Request) -> web.Response:
+        """Show a report."""
+        return await self._pages.page("report.html", report=await self._records.report(row_of(request)))
+
     async def studies(self, request: web.Request) -> web.Response:
         """List studies."""
         found = await self._records.studies(study_filter(request.query), query.cut(request.query))
-        return self._list(request, "studies.html", found, states=[state.value for state in StudyChoice])
+        return await self._list(request, "studies.html", found, states=[state.value for state in StudyChoice])
 
     async def study(self, request: web.Request) -> web.Response:
         """Show a study."""
         found = await self._records.study(request.match_info["study_uid"])
-        return self._pages.page("study.html", study=view.study_view(found))
+        return await self._pages.page("study.html", study=view.study_view(found))
 
     async def holds(self, request: web.Request) -> web.Response:
         """List what a person must decide; open ones unless told otherwise."""
@@ -103,7 +108,7 @@ class PageHandlers:
         state = query.choice(asked, "state", HoldState) if "state" in asked else HoldState.OPEN
         danger = query.choice(asked, "danger", Danger)
         found = await self._records.holds(state, danger, query.cut(asked))
-        return self._list(
+        return await self._list(
             request,
             "holds.html",
             found,
@@ -115,22 +120,22 @@ class PageHandlers:
     async def messages(self, request: web.Request) -> web.Response:
         """List received messages."""
         found = await self._records.messages(message_filter(request.query), query.cut(request.query))
-        return self._list(request, "messages.html", found, states=[state.value for state in MessageState])
+        return await self._list(request, "messages.html", found, states=[state.value for state in MessageState])
 
     async def message(self, request: web.Request) -> web.Response:
         """Show a received message."""
         found = await self._records.message(row_of(request))
         charset = charset_of(self._site(), found.head.listener)
-        return self._pages.page("message.html", message=await asyncio.to_thread(message_json, found, charset))
+        return await self._pages.page("message.html", message=await asyncio.to_thread(message_json, found, charset))
 
     async def notices(self, request: web.Request) -> web.Response:
         """List outgoing notices."""
         found = await self._records.notices(notice_filter(request.query), query.cut(request.query))
-        return self._list(request, "notices.html", found, states=[state.value for state in DeliveryState])
+        return await self._list(request, "notices.html", found, states=[state.value for state in DeliveryState])
 
     async def notice(self, request: web.Request) -> web.Response:
         """Show an outgoing notice."""
-        return self._pages.page("notice.html", notice=notice_json(await self._records.notice(row_of(request))))
+        return await self._pages.page("notice.html", notice=notice_json(await self._records.notice(row_of(request))))
 
     async def search(self, request: web.Request) -> web.Response:
         """Go to what a number means."""
@@ -139,7 +144,7 @@ class PageHandlers:
             return _see("/orders")
         found = await self._records.find(text)
         if found is None:
-            return self._pages.page("nothing.html", status=404, text=text)
+            return await self._pages.page("nothing.html", status=404, text=text)
         return _see(_PLACES[found].format(quote(text, safe="")))
 
     async def style(self, request: web.Request) -> web.Response:
@@ -152,19 +157,19 @@ class PageHandlers:
         headers = {"Cache-Control": "public, max-age=86400"}
         return web.Response(body=self._pages.icon, content_type="image/svg+xml", headers=headers)
 
-    def problem(self, request: web.Request, problem: Json) -> web.Response:
+    async def problem(self, request: web.Request, problem: Json) -> web.Response:
         """Show why a request was refused."""
         choices = [
             {"issuer": choice["issuer"], "path": _choice_path(request, choice["issuer"])}
             for choice in problem.get("choices", [])
         ]
-        return self._pages.page("problem.html", status=problem["status"], problem=problem, choices=choices)
+        return await self._pages.page("problem.html", status=problem["status"], problem=problem, choices=choices)
 
-    def _list(self, request: web.Request, template: str, found: Json, **values: Any) -> web.Response:
+    async def _list(self, request: web.Request, template: str, found: Json, **values: Any) -> web.Response:
         asked = {name: value for name, value in request.query.items() if name != "after" and value}
         older = f"{request.path}?{urlencode({**asked, 'after': found['next']})}" if found["next"] else None
         newest = f"{request.path}?{urlencode(asked)}" if "after" in request.query else None
-        return self._pages.page(template, found=found, asked=asked, older=older, newest=newest, **values)
+        return await self._pages.page(template, found=found, asked=asked, older=older, newest=newest, **values)
 
 
 def _see(path: str) -> web.Response:

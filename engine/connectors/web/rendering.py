@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
@@ -20,10 +21,10 @@ from engine.connectors.web.health import engine_version
 _NOTHING: Final = "\N{EN DASH}"
 _PACKAGE: Final = "engine.connectors.web"
 _GOOD: Final = frozenset({"DELIVERED", "APPLIED", "COMPLETED", "COMPLETE_VERIFIED", "COMPLETE_ASSUMED", "ACQUIRED"})
-_GOOD_TOO: Final = frozenset({"RESOLVED", "REPORTED", "READY"})
-_BAD: Final = frozenset({"DEAD", "REFUSED", "RED", "REJECTED", "IN_ERROR"})
+_GOOD_TOO: Final = frozenset({"RESOLVED", "REPORTED", "READY", "FINAL", "CORRECTED", "ADDENDUM"})
+_BAD: Final = frozenset({"DEAD", "REFUSED", "RED", "REJECTED", "IN_ERROR", "WITHDRAWN"})
 _WARN: Final = frozenset({"HELD", "HELD_INCOMPLETE", "AMBER", "OPEN", "RETRY", "INCOMPLETE", "DISCONTINUED"})
-_NOW: Final = frozenset({"IN_PROGRESS", "STARTED", "RECEIVING", "ARRIVED"})
+_NOW: Final = frozenset({"IN_PROGRESS", "STARTED", "RECEIVING", "ARRIVED", "PRELIMINARY"})
 
 
 class Pages:
@@ -55,17 +56,24 @@ class Pages:
             "version": engine_version(),
         }
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
-        """Return a page."""
-        text = self._environment.get_template(template).render(site_name=self._site().settings.site.name, **values)
+    async def page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        """Return a page; it is made beside the event loop, since a long list takes tens of milliseconds."""
+        text = await asyncio.to_thread(self.render, template, **values)
         return web.Response(text=text, status=status, content_type="text/html")
+
+    def render(self, template: str, **values: Any) -> str:
+        """Return the text of a page."""
+        return self._environment.get_template(template).render(site_name=self._site().settings.site.name, **values)
 
     def _when(self, moment: str | datetime | None) -> Markup | str:
         """Write a time in the site's zone; the exact one in UTC is its title."""
         if not moment:
             return _NOTHING
         zone = ZoneInfo(self._site().settings.site.timezone)
-        exact = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        try:
+            exact = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        except ValueError:
+            return str(moment)  # a start that the sender did not write as a time is shown as it was kept
         if exact.tzinfo is None:
             return exact.date().isoformat()
         utc = exact.astimezone(ZoneInfo("UTC"))
