@@ -16,7 +16,8 @@ from engine.linkage.attached import Document, documents_of
 from engine.linkage.change import Act, Change
 from engine.linkage.evidence import Candidate
 from engine.linkage.identity import KnownPatient
-from engine.linkage.report import KnownReport, Revision, chosen, gathered, revise, wanted_numbers
+from engine.linkage.report import Revision, revise
+from engine.linkage.report_identity import KnownReport, chosen, gathered, wanted_numbers
 from engine.linkage.report_link import decide_report_links, flag_newer_images, report_action, tell_report
 from engine.linkage.report_match import ReportMatch, ReportWorld, match_report, other_patient
 from engine.linkage.transition import KnownOrder, move_order

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.linkage.identity import KnownPatient
-from engine.linkage.report import KnownReport
+from engine.linkage.report_identity import KnownReport
 from engine.linkage.result import rows_in, section_text, text_of
 from engine.linkage.transition import KnownOrder
 from engine.records.record import Event, RequestedProcedure, ScheduledStep, Study

@@ -11,7 +11,7 @@ A test says what is given (a file of the site, an inline message, an event, a re
 
 `expect` is a list for several results, `[]` for none; YAML `null` expects an explicit null, `absent: [field]` nothing
 at all. For messages keys are places (`PID-5.1`), `segments: [MSH, PID]` are their names in order, `text` is all of it.
-Tests of routes may also expect `matches:` and `order_key:`.
+Tests of routes may also expect `matches:`, `order_key:` and `problems:`, what its profile finds (`HL7-111 at PID^1^3`).
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class _Run:
         if len(made) != len(all_wanted):
             raise _Differs(f"{len(all_wanted)} results were expected, {len(made)} came")
         for fact, one in zip(made, all_wanted, strict=True):
-            _check_fact(fact, {key: said for key, said in one.items() if key not in ("matches", "order_key")})
+            _check_fact(fact, {key: said for key, said in one.items() if key not in ("matches", "order_key", "problems")})
 
     def _run_mapping(self, source: Source, name: str) -> list[Any]:
         mapping: Mapping = self.site.mapping(name)
@@ -159,6 +159,9 @@ class _Run:
         if "order_key" in expect:
             key = route.destinations[0].order_key(source, context) if route.destinations else ""
             _check_value("order_key", key, expect["order_key"])
+        if "problems" in expect:
+            found = route.profile.check(source) if route.profile is not None and isinstance(source, Message) else ()
+            _check_value("problems", [f"{each.code} at {each.where}" for each in found], expect["problems"])
         if route.mapping is None:
             return [None]
         return [result.fact for result in route.mapping.run(source, context)]

@@ -21,7 +21,8 @@ _MOMENT: Final = re.compile(
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 _SEQUENCE: Final = re.compile(r"\d+", re.ASCII)
 _FORMS: Final = {"DT": _DATE, "TM": _TIME, "DTM": _MOMENT, "TS": _MOMENT, "NM": _NUMBER, "SI": _SEQUENCE}
-_LENGTHS: Final = {"ST": 199, "IS": 20, "NM": 16, "SI": 4, "TX": 65_536, "FT": 65_536}
+_LENGTHS: Final = {"ST": 199, "IS": 20, "NM": 16, "SI": 4}
+"""TX and FT are left out: documents in them are longer than the standard foresaw."""
 _HAS_LENGTHS: Final = frozenset({"2.5", "2.5.1", "2.6"})
 """Versions that give each primitive type a length; before, fields have one, after, there are only advised ones."""
 

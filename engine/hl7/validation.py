@@ -36,8 +36,8 @@ _TABLE: Final = "HL7-113"
 _LENGTH: Final = "HL7-114"
 _CLOSED: Final = frozenset({"0001"})
 """Tables that the standard leaves to users and that a radiology sender must keep to all the same: sex."""
-_OPEN: Final = frozenset({"0203", "0396", "0399"})
-"""Tables of HL7 that sites extend, and those of others."""
+_OPEN: Final = frozenset({"0191", "0203", "0291", "0396", "0399"})
+"""Tables of HL7 that sites extend, and those that list what others define."""
 _MOMENT: Final = Part("DTM")
 
 

@@ -104,7 +104,8 @@ class Merger:
             if objection is not None:
                 return objection
         unknown = [said for said in names.prior if world.identifier(said) is None]
-        if target is not None and len(done_before) == len(prior) and not unknown:
+        nothing_new = not unknown and all(world.identifier(said) is not None for said in names.patient)
+        if target is not None and len(done_before) == len(prior) and nothing_new:
             self.change.notes.append("the records were merged before")
             return world.survivor(target).id
         survivor = self._describe(pair.patient, names, target, named, prior)
@@ -143,12 +144,12 @@ class Merger:
 
     def _reversed(self, named: Sequence[Patient], prior: Sequence[Patient]) -> Objection | None:
         """Whether PID was itself merged into what MRG names."""
+        if any(record.merged_into is None for record in named):
+            return None
         ends = {record.id for record in prior}
         for record in named:
-            if record.id in ends:
-                continue
             way = [each.id for each in self.world.way(record)]
-            reached = [way.index(row) for row in ends if row in way]
+            reached = [steps for steps, row in enumerate(way) if steps and row in ends]
             if not reached:
                 continue
             if min(reached) > 1:
@@ -210,7 +211,7 @@ class Merger:
         prior: Sequence[Patient],
     ) -> Patient:
         """Return the survivor, created or described anew, without the identifiers that a subsumed record has yet."""
-        gone = {record.id for record in prior if target is None or record.id != target.id}
+        gone = {record.id for record in prior if target is None or self.world.survivor(record).id != target.id}
         identifiers = tuple(
             each for each in names.patient if (owner := self.world.owner(each)) is None or owner.id not in gone
         )

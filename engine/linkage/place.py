@@ -10,9 +10,9 @@ from dataclasses import replace
 from engine.linkage.change import Change
 from engine.linkage.clinical import clinical_facts
 from engine.linkage.errors import DuplicateOrder, NoProcedure
-from engine.linkage.order_number import Number, accession_of, add_numbers
+from engine.linkage.order_number import Number, accession_of, add_numbers, stated_numbers
 from engine.linkage.policy import OrderPolicy
-from engine.linkage.procedure import find_procedure, placed_procedure, updated_procedure
+from engine.linkage.procedure import find_procedure, has_number, placed_procedure, updated_procedure
 from engine.linkage.state_table import TERMINAL, OrderAction
 from engine.linkage.step import placed_steps, updated_steps
 from engine.linkage.transition import KnownOrder, move_order, refuse, with_state
@@ -131,6 +131,8 @@ def place_again(
     placers = {known.order.placer_number, *(each.placer_number for each in known.procedures)} - {""}
     other_placer = bool(placers and plain(said.placer_number)) and plain(said.placer_number) not in placers
     procedure = find_procedure(said, known.procedures, adding=same_message or other_placer or is_child)
+    if is_child and stated_numbers(said) and not any(has_number(said, each) for each in known.procedures):
+        procedure = None
     if procedure is None:
         # several OBR under one order, or one message for each
         return place_another(said, known, numbers, policy, change)

@@ -33,11 +33,6 @@ def find_procedure(
         procedures: Those the order has.
         adding: Whether a code that no procedure has means another procedure rather than a change of the only one.
     """
-    standing = [each for each in procedures if each.state is not OrderState.REPLACED]
-    return _found(said, standing, adding=adding) or _found(said, procedures, adding=adding or bool(standing))
-
-
-def _found(said: OrderFact, procedures: Sequence[RequestedProcedure], *, adding: bool) -> RequestedProcedure | None:
     rp_id, study_uid, code = plain(said.rp_id), plain(said.study_uid), plain(said.code)
     if rp_id:
         return _first(procedures, lambda each: each.rp_id == rp_id)
@@ -50,24 +45,29 @@ def _found(said: OrderFact, procedures: Sequence[RequestedProcedure], *, adding:
     found = _first(procedures, lambda each: each.code == code) if code else None
     if found is not None:
         return found
+    procedures = _standing(procedures) or procedures
     return procedures[0] if len(procedures) == 1 and not (adding and code) else None
+
+
+def _standing(procedures: Sequence[RequestedProcedure]) -> list[RequestedProcedure]:
+    return [each for each in procedures if each.state is not OrderState.REPLACED]
 
 
 def numbered(said: OrderFact, procedures: Sequence[RequestedProcedure]) -> Sequence[RequestedProcedure]:
     """Return those of an order's procedures that were ordered under the message's own numbers; all when none was."""
+    return [each for each in procedures if has_number(said, each)] or procedures
+
+
+def has_number(said: OrderFact, procedure: RequestedProcedure) -> bool:
+    """Whether a procedure was ordered under one of the message's own numbers."""
     placer, filler = plain(said.placer_number), plain(said.filler_number)
-    named = [
-        each
-        for each in procedures
-        if (placer and each.placer_number == placer) or (filler and each.filler_number == filler)
-    ]
-    return named or procedures
+    return bool(placer and procedure.placer_number == placer) or bool(filler and procedure.filler_number == filler)
 
 
 def _first(
     procedures: Sequence[RequestedProcedure], test: Callable[[RequestedProcedure], bool]
 ) -> RequestedProcedure | None:
-    return next((each for each in procedures if test(each)), None)
+    return next((each for each in (*_standing(procedures), *procedures) if test(each)), None)
 
 
 def placed_procedure(

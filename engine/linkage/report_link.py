@@ -11,7 +11,7 @@ from dataclasses import replace
 from engine.core.ids import RowId
 from engine.linkage.change import Change
 from engine.linkage.match import Conflict
-from engine.linkage.report import KnownReport
+from engine.linkage.report_identity import KnownReport
 from engine.linkage.report_match import REPORT_HOLDS, ReportDecision, ReportMatch
 from engine.linkage.report_state import EVENTS
 from engine.linkage.state_table import OrderAction

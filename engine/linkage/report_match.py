@@ -16,7 +16,7 @@ from engine.linkage.demographics import Agreement, Person, compare
 from engine.linkage.evidence import Candidate
 from engine.linkage.identity import KnownPatient, Verdict, judge_same_id, person_of
 from engine.linkage.match import Conflict
-from engine.linkage.report import KnownReport
+from engine.linkage.report_identity import KnownReport
 from engine.records.explicit import plain
 from engine.records.fact import ReportFact
 from engine.records.record import Hold, Study

@@ -5,10 +5,11 @@ Segments that nobody knows, delimiters of the sender's own, terminators and esca
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.hl7.charset import hl7_name, writing_codec
+from engine.hl7.charset import BOM, hl7_name, writing_codec
 from engine.hl7.delimiter import DEFAULT_DELIMITERS, Delimiters
 from engine.hl7.errors import UnencodableText
 from engine.hl7.location import Location
@@ -19,6 +20,7 @@ from engine.mapping.outgoing import AS_MAPPED, Assignment, Dialect
 
 _BYTEWISE = ("ascii", "utf_8", "iso8859_", "cp125", "latin_1")
 """Codecs in which the bytes of delimiters stand for nothing else."""
+_TERMINATORS = re.compile(r"[\r\n]+")
 _VIEW = "latin_1"
 """Shows every byte as one character."""
 
@@ -90,14 +92,14 @@ class _Writer:
         self._source = source
         self._codec = codec
         self._transliterates = transliterates
-        view = source.raw.decode(_VIEW)
-        lines = cut_lines(view)
+        self._mark = BOM if source.raw.startswith(BOM) else b""
+        self._text = source.raw[len(self._mark) :].decode(_VIEW)
+        self._segments = Message(source.raw, self._text, _VIEW, source.delimiters, cut_lines(self._text)).segments
         # A byte that only the view takes for a blank could part or join lines.
-        same_lines = len(lines) == len(source.segments)
-        self._is_view = same_lines and codec == source.charset and codec.startswith(_BYTEWISE)
-        self._text = view if self._is_view else source.text
-        texts = lines if self._is_view else [segment.text for segment in source.segments]
-        self._lines = list(zip(source.segments, texts, strict=True))
+        same_segments = [each.name for each in self._segments] == [each.name for each in source.segments]
+        self._is_view = same_segments and codec == source.charset and codec.startswith(_BYTEWISE)
+        if not self._is_view:
+            self._text, self._segments = source.text, source.segments
         self._changed: dict[tuple[str, int], list[str]] = {}
         self._added: list[tuple[str, int]] = []
 
@@ -121,19 +123,20 @@ class _Writer:
         """
         separator = self._source.delimiters.field_separator
         text, pieces, at = self._text, [], 0
-        for segment, line in self._lines:
-            start = text.index(line, at)
+        for segment in self._segments:
+            start, end = _span(text, segment, at)
             changed = self._changed.get((segment.name, segment.occurrence))
-            written = line if changed is None else separator.join(changed)
+            written = text[start:end] if changed is None else separator.join(changed)
             if not self._is_view:
                 written = self._carried(written, segment)
             pieces += [text[at:start], written]
-            at = start + len(line)
+            at = end
         pieces.append(text[at:])
         if self._added:
             pieces.append("" if text.endswith(("\r", "\n")) else "\r")
             pieces += [f"{separator.join(self._changed[key])}\r" for key in self._added]
-        return "".join(pieces).encode(_VIEW if self._is_view else self._codec)
+        written = "".join(pieces).encode(_VIEW if self._is_view else self._codec)
+        return self._mark + written if self._is_view else written
 
     def _fields(self, name: str, occurrence: int) -> list[str]:
         key = (name, occurrence)
@@ -141,9 +144,9 @@ class _Writer:
         if fields is not None:
             return fields
         separator = self._source.delimiters.field_separator
-        for segment, line in self._lines:
+        for segment in self._segments:
             if (segment.name, segment.occurrence) == key:
-                fields = line.split(separator)
+                fields = segment.text.split(separator)
                 break
         else:
             fields = [name]
@@ -162,6 +165,16 @@ class _Writer:
             text.encode(self._codec)
         except UnicodeEncodeError as cause:
             raise UnencodableText(where=place.erl, charset=hl7_name(self._codec)) from cause
+
+
+def _span(text: str, segment: Segment, at: int) -> tuple[int, int]:
+    """Return where a segment stands at or behind `at`; lines that were wrapped inside a field belong to it."""
+    first, *more = _TERMINATORS.split(segment.text)
+    start = text.index(first, at)
+    end = start + len(first)
+    for piece in more:
+        end = text.index(piece, end) + len(piece)
+    return start, end
 
 
 def _with_part(field: str, raw: str, place: Location, delimiters: Delimiters) -> str:

@@ -80,7 +80,8 @@ class ReportAttachment:
     said_type: str = ""
     """Type, subtype and encoding as the sender wrote them."""
     pointer: str = ""
-    blob: BlobKey = BlobKey("")
+    blob: BlobKey
+    """Empty for a pointer."""
     size_bytes: int = 0
 
 

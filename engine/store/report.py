@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import bindparam, or_, select
 
 from engine.core.ids import RowId
-from engine.linkage.report import KnownReport
+from engine.linkage.report_identity import KnownReport
 from engine.records.record import Hold
 from engine.records.report import Report, ReportAttachment, ReportIdentifier, ReportLink, ReportVersion
 from engine.records.state import Danger, HoldState, ReportState

@@ -10,7 +10,8 @@ import pytest
 from engine.core.ids import RowId
 from engine.linkage.change import Act, Change
 from engine.linkage.errors import NoReportNumber, UnknownReport
-from engine.linkage.report import KnownReport, Revision, chosen, gathered, report_number, revise, wanted_numbers
+from engine.linkage.report import Revision, revise
+from engine.linkage.report_identity import KnownReport, chosen, gathered, report_number, wanted_numbers
 from engine.records.fact import IdentifierFact, OrderReferenceFact, PatientFact, ReportFact, ResultFact
 from engine.records.state import HoldState, ReportState
 

@@ -12,7 +12,7 @@ from engine.linkage.change import Act, Change
 from engine.linkage.evidence import Candidate
 from engine.linkage.identity import KnownPatient
 from engine.linkage.match import Conflict
-from engine.linkage.report import KnownReport
+from engine.linkage.report_identity import KnownReport
 from engine.linkage.report_match import ReportMatch, ReportUnmatched, ReportWorld, match_report, other_patient
 from engine.records.fact import IdentifierFact, PatientFact, ReportFact
 from engine.records.record import ImagingOrder, Patient, PatientIdentifier, RequestedProcedure, Study
