@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from engine.broker.decision import Applied, Desk, write_change
 from engine.broker.policy import order_policy
+from engine.broker.rematch import values_of
 from engine.broker.worklist import worklist_items
 from engine.config.sender import USUAL_WAYS, Ways
 from engine.core.ids import RowId
@@ -81,9 +82,7 @@ def _apply(unit: Unit, said: AppointmentFact, sender: str, act: Act, desk: Desk,
 
 
 def _world(unit: Unit, said: AppointmentFact, before: Appointment | None) -> AppointmentWorld:
-    claimed: tuple[KnownPatient, ...] = ()
-    if said.patient is not None:
-        claimed = known.patients_with(unit, [(each.value, each.issuer) for each in said.patient.identifiers])
+    claimed = _claimed(unit, said)
     hits = known.orders_with(unit, _numbers(said))
     if not hits and before is not None and before.order_id is not None:
         hits = (known.order(unit, before.order_id),)
@@ -95,6 +94,12 @@ def _world(unit: Unit, said: AppointmentFact, before: Appointment | None) -> App
         rows = known.open_orders_of_patient(unit, claimed[0].patient.id)
         nearby = tuple(known.order(unit, row) for row in rows)
     return AppointmentWorld(hits=hits, claimed=claimed, nearby=nearby)
+
+
+def _claimed(unit: Unit, said: AppointmentFact) -> tuple[KnownPatient, ...]:
+    if said.patient is None:
+        return ()
+    return known.patients_with(unit, [(each.value, each.issuer) for each in said.patient.identifiers])
 
 
 def _numbers(said: AppointmentFact) -> list[_Number]:
@@ -120,22 +125,20 @@ def apply_waiting(unit: Unit, order: KnownOrder, patient: KnownPatient, act: Act
         unit,
         placers=[value for kind, value, _ in numbers if kind == "placer"],
         fillers=[value for kind, value, _ in numbers if kind == "filler"],
-        patients=[patient.patient.id, *(each.id for each in patient.merged)],
+        patients=values_of(patient),
     )
     for kept in waiting:
         said = said_before(kept)
         stated = _numbers(said)
-        fresh = known.order(unit, order.order.id)
+        claimed = _claimed(unit, said)
         if stated and not numbers.issuperset(stated):
             continue
+        if not stated and [each.patient.id for each in claimed] != [patient.patient.id]:
+            continue
         change = Change(act)
+        fresh = known.order(unit, order.order.id)
         world = AppointmentWorld(
-            hits=(fresh,) if stated else (),
-            nearby=() if stated else (fresh,),
-            claimed=known.patients_with(unit, [(each.value, each.issuer) for each in said.patient.identifiers])
-            if said.patient is not None
-            else (),
-            owner=patient,
+            hits=(fresh,) if stated else (), nearby=() if stated else (fresh,), claimed=claimed, owner=patient
         )
         result = apply_appointment(said, world, order_policy(desk.site, ""), change)
         if result is None:

@@ -127,7 +127,7 @@ class MessageIntake:
         site = self._site()
         read = self._read(body, peer, site)
         if notes:
-            read = replace(read, notes=notes)
+            read = replace(read, notes=(*notes, *read.notes))
         before = self._not_submitted.get(peer)
         if before is None and read.findings.standard == "off":
             return self._submit(read, peer, site)
@@ -171,7 +171,7 @@ class MessageIntake:
         except PeerError as error:
             return _Read(body=body, message=read_head(body), error=error)
         if is_acknowledgement(message):
-            return _Read(body=body, message=message)
+            return _Read(body=body, message=message, notes=("an acknowledgement is never acknowledged",))
         try:
             check_head(message)
             if message.is_part:
@@ -186,6 +186,7 @@ class MessageIntake:
             results = tuple((route, _mapped(route, message, context)) for route in taken)
         except PeerError as error:
             return _Read(body=body, message=message, error=findings.refusal() or error, findings=findings)
+        findings = findings.with_warnings(each for _, some in results for one in some for each in one.warnings)
         return _Read(body=body, message=message, results=results, error=findings.refusal(), findings=findings)
 
     def _submit(self, read: _Read, peer: Peer, site: Site) -> asyncio.Future[Reply]:
@@ -207,7 +208,7 @@ class MessageIntake:
             peer=peer.address,
             sender="/".join(message.sender) if message else "",
             control_id=message.control_id if message else "",
-            message_type=f"{message.type}^{message.trigger}" if message else "",
+            message_type=f"{message.type}^{message.trigger}".rstrip("^") if message else "",
             body=read.body,
             size_bytes=len(read.body),
             sha256=hashlib.sha256(read.body).hexdigest(),
@@ -273,7 +274,7 @@ class MessageIntake:
             entry,
             state=MessageState.REFUSED if isinstance(error, PeerError) else MessageState.DEAD,
             code=error.code,
-            text=error.text,
+            text=error.kept_text,
             place=error.where or "",
         )
         problems = [Problem.of(error), *(Problem("HL7-110", note, None, "W") for note in read.notes)]

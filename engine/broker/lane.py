@@ -107,7 +107,7 @@ class Lanes:
         state, due_at = self._next(notice)
         if isinstance(error, PeerError):
             state = DeliveryState.DEAD
-        await self._record(notice, state, due_at, error.code, error.text, b"")
+        await self._record(notice, state, due_at, error.code, error.kept_text, b"")
         return due_at if state is DeliveryState.RETRY else None
 
     async def _answered(self, notice: Waiting, answer: Ack) -> None:

@@ -87,8 +87,7 @@ def refresh_worklist(unit: Unit, orders: Iterable[KnownOrder], desk: Desk) -> No
 def refresh_patient(unit: Unit, patient_id: RowId, act: Act, desk: Desk) -> None:
     """Serve a patient's open steps under the new description, and look again at studies that wait for it."""
     patient = known.survivor(unit, patient_id)
-    if patient is None:
-        return
+    assert patient is not None  # whoever asks has just written it
     for order_id in known.open_orders_of_patient(unit, patient.patient.id):
         worklist.put(unit, worklist_items(known.order(unit, order_id), patient, desk.site.issuers))
     waiting = known.waiting_studies(unit, uids=(), accessions=(), patient_ids=values_of(patient))

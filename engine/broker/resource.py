@@ -234,7 +234,7 @@ class ResourceIntake:
     def _keep_refused(self, unit: Unit, entry: journal.Entry, error: EngineError) -> Answer:
         issues = issues_of(error)
         state = MessageState.REFUSED if isinstance(error, PeerError) else MessageState.DEAD
-        entry = replace(entry, state=state, code=error.code, text=error.text, place=error.where or "")
+        entry = replace(entry, state=state, code=error.code, text=error.kept_text, place=error.where or "")
         return self._keep(unit, unit.new_id(), entry, _refusal(issues))
 
     def _keep(self, unit: Unit, row: RowId, entry: journal.Entry, answer: Answer) -> Answer:

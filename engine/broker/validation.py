@@ -7,7 +7,7 @@ Profiles are checked where the message is read; the tables of the standard cost 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import orjson
@@ -53,6 +53,11 @@ class Findings:
             if problem.severity == "E":
                 return PeerError(problem.text, where=problem.where, code=problem.code)
         return None
+
+    def with_warnings(self, left_out: Iterable[Problem]) -> Findings:
+        """Return the findings with what the mappings left out."""
+        told = tuple(left_out)
+        return replace(self, problems=tuple(dict.fromkeys((*self.problems, *told)))) if told else self
 
     def with_standard(self, found: Sequence[Problem]) -> Findings:
         """Return the findings with what the tables of the standard gave."""

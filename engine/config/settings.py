@@ -198,7 +198,7 @@ class MllpDestination(Section):
     ack_match: Literal["exact", "prefix"] = "exact"
     """`prefix` takes an answer whose MSA-2 is our MSH-10 cut off after 20 characters or more."""
     version: Annotated[str, Field(pattern=r"^2\.[1-9](\.[12])?$")] | None = None
-    """MSH-12 of what it is sent; None leaves it to the mapping. `isthmus check` says what that version does not have."""
+    """MSH-12; None leaves it to the mapping. `isthmus check` warns of what is sent that the version does not have."""
     charset: WrittenCharset | None = None
     """MSH-18, and what its messages are written in; None leaves it to the mapping."""
     application: str | None = None

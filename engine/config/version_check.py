@@ -43,7 +43,7 @@ def destination_flaws(said: MappingDocument, version: str, *, route: Document, a
 
 
 def _strangers(said: MappingDocument, version: str) -> list[tuple[KeyPath, str]]:
-    """Return (place in the mapping, name) of what a version does not have; a field of an unknown segment is not told."""
+    """Return (place in the mapping, name) of what a version does not have; of an unknown segment no fields are told."""
     if said.target != "hl7v2" or said.message is None:
         return []
     version = table_version(version)

@@ -25,6 +25,11 @@ class EngineError(Exception):
     def __str__(self) -> str:
         return f"{self.code}: {self.text}" + (f" at {self.where}" if self.where else "")
 
+    @property
+    def kept_text(self) -> str:
+        """What our own journal keeps: `text`, with what is nobody else's business, such as a line of a file of ours."""
+        return self.text
+
 
 class ConfigError(EngineError):
     """An integrator edits a file; we refuse to load and keep the running set."""

@@ -76,6 +76,14 @@ _ADVICE = {
     "report_out_of_order": "The newer version stays in use. Check that the sender did not mean to take a final report "
     "back.",
     "report_withdrawn": "Nobody answers for the report of this order any more. Have the examination read again.",
+    "order_replaced_after_start": "Images exist for an order that was replaced. If they belong to the new order, move "
+    "them there.",
+    "appointment_without_order": "Nothing to do if the order comes within a day; the appointment is applied then. Else "
+    "ask the scheduling department which order it is for.",
+    "appointment_of_another_patient": "Ask the scheduling department whether it booked the right patient. The order is "
+    "unchanged.",
+    "appointment_of_which_step": "Ask the scheduling department which procedure of the order is meant, and have its "
+    "service code sent in AIS-3.",
     "notice_not_made": "The named route or its mapping failed. Mend it, then replay.",
 }
 _BY_DANGER = {
@@ -87,6 +95,6 @@ _BY_DANGER = {
 
 def advice_for(code: str, danger: Danger) -> str:
     """Return what to do about a hold."""
-    if code.startswith("order_") and "_after_" in code:
+    if code not in _ADVICE and code.startswith("order_") and "_after_" in code:
         return "The order has gone too far for this by itself. Decide with the department, then change the order there."
     return _ADVICE.get(code, _BY_DANGER[danger])

@@ -28,6 +28,9 @@ from engine.hl7.version_table import UNBOUNDED, Node, Part
 MOST_PROBLEMS: Final = 100
 """How many problems of one message are told."""
 
+MOST_SEGMENTS: Final = 20_000
+"""How many segments of one message are looked at: about two seconds."""
+
 _VERSION: Final = re.compile(r"2\.\d(\.\d)?", re.ASCII)
 _STRUCTURE: Final = "HL7-110"
 _REQUIRED: Final = "HL7-111"
@@ -82,7 +85,10 @@ class _Validation:
             text = f"MSH-12 is not a version of HL7 v2; read as {self.version}"
             yield Problem(_TABLE, text, "MSH^1^12^1^1", "W")
         structure = self._structure()
-        standard = [segment for segment in message.segments if segment.name and segment.name[0] != "Z"]
+        segments = message.segments[:MOST_SEGMENTS]
+        if len(segments) < len(message.segments):
+            yield Problem(_STRUCTURE, f"only the first {MOST_SEGMENTS} segments were looked at", None, "W")
+        standard = [segment for segment in segments if segment.name and segment.name[0] != "Z"]
         if structure is None:
             yield Problem(_STRUCTURE, "MSH-9 names no known structure", "MSH^1^9", "W")
         else:
@@ -90,7 +96,7 @@ class _Validation:
             if stated and stated.strip() != structure.name:
                 yield Problem(_TABLE, f"MSH-9.3 is not {structure.name}", "MSH^1^9^1^3", "W")
             yield from check_structure(structure, standard)
-        for number, segment in enumerate(message.segments, start=1):
+        for number, segment in enumerate(segments, start=1):
             if not segment.name:
                 yield Problem(_STRUCTURE, f"line {number} is not a segment", None, "W")
         for segment in standard:

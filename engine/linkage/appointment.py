@@ -257,6 +257,10 @@ def _moved(
             if new != step:
                 change.alter(new)
                 after[step.id] = new
+                if new.state is StepState.ARRIVED and step.state is not new.state:
+                    change.event(
+                        "step.arrived", patient_id=known.order.patient_id, order_id=known.order.id, step_id=step.id
+                    )
                 touched.append(procedure)
     if too_late:
         change.notes.append("not applied to a step that has begun or ended")

@@ -70,6 +70,7 @@ def wait_for_order(
         _named(said, before, change),
         state=AppointmentState.WAITING,
         patient_id=patient_id,
+        patient_number=said.patient.identifiers[0].value if said.patient and said.patient.identifiers else "",
         content=_content(said),
         waits_until=until,
         hold_id=waited.id,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, assert_never
 
+from engine.hl7.acknowledgement import Problem
 from engine.mapping.data_path import data_path
 from engine.mapping.expression import (
     AllOf,
@@ -20,11 +21,11 @@ from engine.mapping.expression import (
     Piped,
     Several,
 )
-from engine.mapping.fault import Refused
+from engine.mapping.fault import LeftOut, Refused
 from engine.mapping.function import Function, Parameter
 from engine.mapping.hl7_path import hl7_path
 from engine.mapping.parser import NotAnExpression, parse_expression
-from engine.mapping.path import NotAPath, Path, Read
+from engine.mapping.path import NotAPath, Path, Read, source_of
 from engine.mapping.place import Flaw, Place
 from engine.mapping.registry import function_for, nearest_function
 from engine.mapping.scope import Scope
@@ -413,9 +414,18 @@ def _call(function: Function, value: Compiled, arguments: list[Read], *, each: b
         except Refused as fault:
             if fault.paths is None:
                 fault.paths = paths
-            raise
+            if not isinstance(fault, LeftOut):
+                raise
+            scope.budget.warnings.append(_warning(scope, fault))
+            return None
 
     return read
+
+
+def _warning(scope: Scope, fault: LeftOut) -> Problem:
+    path = source_of(scope, fault.paths or ())
+    label, where = (path.label_of(scope), path.where(scope)) if path else ("the value", "")
+    return Problem(fault.code, fault.text.format(path=label), where or None, "W")
 
 
 def _text_of(value: Value) -> Value:

@@ -135,8 +135,9 @@ class _Writer:
         if self._added:
             pieces.append("" if text.endswith(("\r", "\n")) else "\r")
             pieces += [f"{separator.join(self._changed[key])}\r" for key in self._added]
-        written = "".join(pieces).encode(_VIEW if self._is_view else self._codec)
-        return self._mark + written if self._is_view else written
+        if self._is_view:
+            return self._mark + "".join(pieces).encode(_VIEW)
+        return "".join(pieces).encode(self._codec)
 
     def _fields(self, name: str, occurrence: int) -> list[str]:
         key = (name, occurrence)

@@ -99,7 +99,7 @@ class MappingDocument(_Section):
     description: str = ""
     each: str | Annotated[tuple[SegmentName, ...], Field(min_length=1, max_length=3, strict=False)] | None = None
     """HL7: the segment that starts a group, `[ORC, OBR]`, or `[PID, ORC, OBR]` where a message may speak of several
-    patients. Others: the path of a list."""
+    patients and has an OBR at least. Others: the path of a list."""
     when: str | None = None
     """Groups for which this has no value are left out."""
     options: Options = Options()

@@ -75,9 +75,16 @@ def default(_: Scope, value: Value, otherwise: Value) -> Value:
 
 
 def required(_: Scope, value: Value) -> Value:
-    """The value; refuses the message (MAP-201) when there is none."""
+    """The value; refuses the message (MAP-201) when there is none: for what a site's own rules need."""
     if not has_value(value):
-        raise Refused("rule {rule} at {place}: {path} is empty and has no default", code="MAP-201")
+        raise Refused("rule {rule}: {path} is empty and has no default", code="MAP-201")
+    return value
+
+
+def not_empty(_: Scope, value: Value) -> Value:
+    """The value; refuses the message (HL7-111) when there is none: for what the standard requires."""
+    if not has_value(value):
+        raise Refused("{path} is required", code="HL7-111")
     return value
 
 
@@ -164,6 +171,7 @@ GENERAL = (
         name="default", run=default, reads="anything", parameters=(Parameter(name="otherwise"),), takes_nothing=True
     ),
     Function(name="required", run=required, reads="anything", takes_nothing=True),
+    Function(name="not_empty", run=not_empty, reads="anything", sources=frozenset({"hl7v2"}), takes_nothing=True),
     Function(name="not_null", run=not_null, reads="anything", takes_nothing=True),
     Function(name="concat", run=concat, parameters=(Parameter(name="pieces", is_repeated=True),)),
     Function(name="join", run=join, reads="list", parameters=(Parameter(name="separator", is_optional=True),)),

@@ -15,7 +15,7 @@ from engine.hl7 import timestamp as hl7_timestamp
 from engine.hl7.delimiter import DEFAULT_DELIMITERS, Delimiters
 from engine.hl7.delimiter import NULL as RAW_NULL
 from engine.hl7.errors import InvalidValue
-from engine.mapping.fault import Refused
+from engine.mapping.fault import LeftOut, Refused
 from engine.mapping.function import Function, Parameter
 from engine.mapping.scope import Scope
 from engine.mapping.value import Raw, Value, has_value
@@ -135,6 +135,14 @@ def timestamp(_: Scope, value: Value) -> Value:
         return hl7_timestamp.to_dicom(field.text, field.delimiters)
     except InvalidValue as cause:
         raise Refused.invalid("date") from cause
+
+
+def timestamp_or_nothing(scope: Scope, value: Value) -> Value:
+    """As `timestamp`; what is no date and time is left out, and the sender is told: for times nothing depends on."""
+    try:
+        return timestamp(scope, value)
+    except Refused as cause:
+        raise LeftOut("{path} is not a valid date; it is left out") from cause
 
 
 def date(_: Scope, value: Value) -> Value:
@@ -277,6 +285,7 @@ HL7_FUNCTIONS = (
     Function(name="occurrence", run=occurrence, sources=_HL7),
     Function(name="component", run=component, reads="raw", parameters=(Parameter(name="number"),), sources=_HL7),
     Function(name="timestamp", run=timestamp, reads="raw", sources=_HL7),
+    Function(name="timestamp_or_nothing", run=timestamp_or_nothing, reads="raw", sources=_HL7),
     Function(name="date", run=date, reads="raw", sources=_HL7),
     Function(name="person_name", run=person_name, reads="raw", sources=_HL7),
     Function(name="physician", run=physician, reads="raw", sources=_HL7),

@@ -66,11 +66,12 @@ class Mapping:
         results = []
         for inner in self._scopes(scope):
             trace = inner.budget.trace = [] if explain else None
+            warnings = inner.budget.warnings = []
             made = self.make(inner)
             if isinstance(made, Changes) and isinstance(source, Message):
                 made = Copied(source=source, changes=made)
             if made is not None:
-                results.append(Result(fact=made, explain=tuple(trace or ()), members=inner.members))
+                results.append(Result(fact=made, explain=tuple(trace or ()), members=inner.members, warnings=warnings))
         return results
 
     def make(self, scope: Scope) -> Any:
@@ -136,8 +137,8 @@ class Mapping:
             starters = self.starters
             blocks = [groups_of(scope.members, starters)]
         groups = [group for _, some in blocks for group in some]
-        if not groups:
-            name = starters[-1] if starters is not self.starters else starters[0]
+        name = starters[0] if starters is self.starters else starters[-1]
+        if not groups or (starters is not self.starters and name not in scope.segments):
             raise MappingFault(f"{name} is required", code="HL7-110", where=f"{name}^1")
         for name in self.all_or_none:
             having = sum(1 for group in groups if any(segment.name == name for segment in group))

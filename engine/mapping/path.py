@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.mapping.scope import Scope
-from engine.mapping.value import Value
+from engine.mapping.value import Value, has_value
 
 Read = Callable[[Scope], Value]
 
@@ -29,3 +29,11 @@ class Path:
     """The place for answers: `PID^1^3^1^4`, or a FHIRPath."""
     label_of: Callable[[Scope], str]
     """The place for people: `PID-3`, `Patient.identifier`; without repetitions and parts."""
+
+
+def source_of(scope: Scope, among: tuple[Path, ...]) -> Path | None:
+    """Return the path that gave the value; the first one when none did; None for a literal."""
+    for path in among:
+        if has_value(path.read_raw(scope)):
+            return path
+    return among[0] if among else None

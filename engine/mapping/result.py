@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.hl7.acknowledgement import Problem
 from engine.hl7.message import Segment
 from engine.mapping.copied import Copied
 from engine.mapping.explained import Explained
@@ -25,3 +26,5 @@ class Result:
     """In order of the rules; empty unless asked for."""
     members: Sequence[Segment] = ()
     """The segments of its group, for HL7."""
+    warnings: Sequence[Problem] = ()
+    """What the mapping left out, to tell the sender; all of severity W."""

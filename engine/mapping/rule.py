@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from engine.mapping.explained import Explained
 from engine.mapping.fault import MappingFault, Refused
-from engine.mapping.path import Path, Read
+from engine.mapping.path import Path, Read, source_of
 from engine.mapping.place import Place
 from engine.mapping.scope import Scope
 from engine.mapping.value import Raw, Value, as_text, has_value
 from engine.records.explicit import NULL
+
+_MISSING = "HL7-111"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,25 +27,18 @@ class Rule:
     place: Place
     is_nested: bool = False
 
-    def source_of(self, scope: Scope, paths: tuple[Path, ...] | None = None) -> Path | None:
-        """Return the path that gave the value; the first one when none did; None for a literal."""
-        among = self.paths if paths is None else paths
-        for path in among:
-            if has_value(path.read_raw(scope)):
-                return path
-        return among[0] if among else None
-
     def fault(self, scope: Scope, refused: Refused) -> MappingFault:
         """Return what the sender is told about a refused value."""
-        path = self.source_of(scope, refused.paths)
+        path = source_of(scope, self.paths if refused.paths is None else refused.paths)
         label = path.label_of(scope) if path else self.target
         return MappingFault(
-            refused.text.format(rule=self.number, place=self.place, path=label),
+            refused.text.format(rule=self.number, path=label),
             code=refused.code,
-            where=path.where(scope) or None if path else None,
+            where=_place(scope, path, refused.code),
             rule=self.number,
             file=self.place.file,
             line=self.place.line,
+            kept_text=refused.text.format(rule=f"{self.number} at {self.place}", path=label),
         )
 
     def missing(self, scope: Scope, code: str) -> MappingFault:
@@ -53,7 +48,7 @@ class Rule:
         return MappingFault(
             f"{label} is required",
             code=code,
-            where=path.where(scope) or None if path else None,
+            where=_place(scope, path, code),
             rule=self.number,
             file=self.place.file,
             line=self.place.line,
@@ -62,7 +57,7 @@ class Rule:
     def explain(self, scope: Scope, value: Value) -> Explained:
         """Return where this rule's value came from."""
         erasing = (path for path in self.paths if path.read_raw(scope) is NULL)
-        path = next(erasing, None) if value is NULL else self.source_of(scope)
+        path = next(erasing, None) if value is NULL else source_of(scope, self.paths)
         gave = path is not None and (value is NULL or has_value(path.read_raw(scope)))
         return Explained(
             target=scope.budget.prefix + self.target,
@@ -71,6 +66,12 @@ class Rule:
             file=self.place.file,
             line=self.place.line,
         )
+
+
+def _place(scope: Scope, path: Path | None, code: str) -> str | None:
+    """Return the place of a path; where a field is missing, of the whole field, as the words say it."""
+    where = path.where(scope) if path else ""
+    return "^".join(where.split("^")[:3]) or None if code == _MISSING else where or None
 
 
 def single(value: Value) -> Value:

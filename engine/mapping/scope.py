@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.hl7.acknowledgement import Problem
 from engine.hl7.delimiter import DEFAULT_DELIMITERS, Delimiters
 from engine.hl7.message import Message, Segment
 from engine.mapping.context import Context
@@ -17,11 +18,13 @@ Segments = Mapping[str, list[Segment]]
 class Budget:
     """What one run may still spend, over all of its groups."""
 
-    __slots__ = ("_most_bytes", "_most_steps", "bytes_left", "prefix", "steps_left", "trace")
+    __slots__ = ("_most_bytes", "_most_steps", "bytes_left", "prefix", "steps_left", "trace", "warnings")
 
     def __init__(self, most_steps: int, most_bytes: int) -> None:
         self.trace: list[Explained] | None = None
         """Where explanations are collected; None when nobody asks."""
+        self.warnings: list[Problem] = []
+        """What was left out, to tell the sender."""
         self.prefix = ""
         """What stands before target names while a nested mapping runs."""
         self._most_steps = self.steps_left = most_steps

@@ -38,6 +38,8 @@ class Appointment:
     order_placer_number: str = ""
     order_filler_number: str = ""
     patient_id: RowId | None = None
+    patient_number: str = ""
+    """An identifier of the patient it names, by which an order without numbers in common finds it."""
     order_id: RowId | None = None
     content: dict[str, Any] = field(default_factory=dict)
     waits_until: datetime | None = None

@@ -37,7 +37,7 @@ _waiting = Statement(
         or_(
             _appointment.c.order_placer_number == bindparam("placer"),
             _appointment.c.order_filler_number == bindparam("filler"),
-            _appointment.c.patient_id == bindparam("patient"),
+            _appointment.c.patient_number == bindparam("patient"),
         ),
         _appointment.c.waits_until > bindparam("now"),
     ).order_by(_appointment.c.id)
@@ -67,9 +67,9 @@ def appointment_named(unit: Unit, placer: tuple[str, str], filler: tuple[str, st
 
 
 def waiting_appointments(
-    unit: Unit, *, placers: Iterable[str], fillers: Iterable[str], patients: Iterable[RowId]
+    unit: Unit, *, placers: Iterable[str], fillers: Iterable[str], patients: Iterable[str]
 ) -> tuple[Appointment, ...]:
-    """Return the appointments that wait for an order with one of these numbers, or of one of these patients."""
+    """Return the appointments that wait for an order with one of these numbers, or of a patient with one of these."""
     found: dict[RowId, Appointment] = {}
     for values in _each(list(placers), list(fillers), list(patients)):
         for row in unit.rows(_waiting, {**values, "now": to_micros(unit.now)}):
@@ -78,12 +78,12 @@ def waiting_appointments(
     return tuple(found[row] for row in sorted(found))
 
 
-def _each(placers: list[str], fillers: list[str], patients: list[RowId]) -> Iterable[dict[str, Any]]:
+def _each(placers: list[str], fillers: list[str], patients: list[str]) -> Iterable[dict[str, Any]]:
     for index in range(max(len(placers), len(fillers), len(patients))):
         yield {
             "placer": placers[index] if index < len(placers) else _NOBODY,
             "filler": fillers[index] if index < len(fillers) else _NOBODY,
-            "patient": patients[index] if index < len(patients) else -1,
+            "patient": patients[index] if index < len(patients) else _NOBODY,
         }
 
 

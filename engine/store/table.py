@@ -196,6 +196,7 @@ appointment = Table(
     _text("order_placer_number"),
     _text("order_filler_number"),
     _int("patient_id", nullable=True),
+    _text("patient_number"),
     _int("order_id", nullable=True),
     _text("content"),
     _int("waits_until", nullable=True),
@@ -207,6 +208,7 @@ appointment = Table(
     Index("ix_appointment_order_placer_number", "order_placer_number"),
     Index("ix_appointment_order_filler_number", "order_filler_number"),
     Index("ix_appointment_patient_id", "patient_id"),
+    Index("ix_appointment_patient_number", "patient_number"),
 )
 
 scheduled_step = Table(

@@ -286,3 +286,23 @@ async def test_the_same_registration_again_tells_nobody(house: House) -> None:
     await house.send(adt("A08", recorded="20260301090000"))
 
     assert await house.names() == before
+
+
+async def test_identifiers_of_two_patients_are_held(house: House) -> None:
+    await house.send(adt("A04", pid_3="P0001^^^HOSP"))
+    await house.send(adt("A04", pid_3="P0002^^^HOSP", pv1="PV1|1|O"))
+
+    answer = await house.send(adt("A08", pid_3="P0001^^^HOSP~P0002^^^HOSP", name="TEST^BETA"))
+
+    assert answer.get("MSA-1") == "AA"
+    assert [hold["code"] for hold in await house.rows(table.hold)] == ["identifiers_of_several_patients"]
+    assert {row["name"] for row in await house.rows(table.patient)} == {"TEST^ALPHA"}
+
+
+async def test_a_patient_without_a_visit_number_arrives_too(house: House) -> None:
+    await house.send(order(start=f"{TODAY}093000"))
+
+    await house.send(adt("A04", pv1="PV1|1|O|AMB1"))
+
+    assert (await house.one(table.scheduled_step))["state"] == "ARRIVED"
+    assert await house.rows(table.visit) == []

@@ -556,6 +556,47 @@ async def test_a_document_that_is_obsolete_is_withdrawn(desk: Desk) -> None:
     assert await desk.report() == ("WITHDRAWN", "Description\nA")
 
 
+async def test_a_conflict_that_stays_is_held_once_and_one_that_is_mended_is_settled(desk: Desk) -> None:
+    await desk.send(order())
+    await desk.send(oru(obr("F"), obx("A"), patient_id="P0002"))
+
+    await desk.send(order(control="XO", control_id="M2", start="20261122093000"))
+    assert await desk.holds() == [("report_of_another_patient", "RED", "open")]
+
+    pid = "PID|1||P0001^^^HOSP~P0002^^^HOSP||TEST^ALPHA||19800229|F"
+    adt = f"MSH|^~\\&|HIS|HOSP|||20261121||ADT^A08|M3|P|2.3.1\rEVN|A08\r{pid}\rPV1|1|O\r"
+    assert await desk.code(adt) == "AA"
+    assert await desk.holds() == [("report_of_another_patient", "RED", "resolved")]
+    assert (await desk.events())[-2:] == ["report.linked", "report.final"]
+
+
+async def test_a_draft_is_kept_and_tells_nobody(desk: Desk) -> None:
+    await desk.send(order())
+    await desk.acquire()
+
+    await desk.send(oru(obr("R"), obx("DICTATED", "R")))
+
+    assert await desk.events() == ["report.received", "report.linked"]
+    assert await desk.state() == "ACQUIRED"
+
+
+async def test_several_late_versions_alarm_once(desk: Desk) -> None:
+    await desk.send(oru(obr("F"), obx("A")))
+    await desk.send(oru(obr("P"), obx("B", "P")))
+    await desk.send(oru(obr("P"), obx("C", "P")))
+
+    assert [hold[0] for hold in await desk.holds()] == ["report_orphaned", "report_out_of_order"]
+    assert len(await desk.rows(table.report_version)) == 3
+
+
+async def test_a_document_sent_again_with_an_addendum_is_there_once(desk: Desk) -> None:
+    pdf = obx(f"^AP^PDF^Base64^{base64.b64encode(PDF).decode()}", kind="ED", code="PDF")
+    await desk.send(oru(obr("F"), obx("A"), pdf))
+    await desk.send(oru(obr("F"), obx("B", code="&ADT"), pdf))
+
+    assert [each["position"] for each in await desk.rows(table.report_attachment)] == [1, 1]
+
+
 async def test_a_linked_report_is_sent_on_and_a_waiting_one_when_its_order_comes(desk: Desk, tmp_path: Path) -> None:
     shipped = (SAMPLES.parents[1] / "routes" / "report-to-his.yaml").read_text("utf-8")
     (tmp_path / "site" / "routes").mkdir(parents=True)

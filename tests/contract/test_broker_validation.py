@@ -65,7 +65,7 @@ class Desk:
     async def kept(self) -> list[dict[str, str]]:
         """What validation found, of the last message."""
         text = (await self.rows(table.message))[-1]["validation"]
-        return orjson.loads(text) if text else []  # type: ignore[no-any-return]
+        return orjson.loads(text) if text else []
 
 
 @pytest.fixture(scope="module")

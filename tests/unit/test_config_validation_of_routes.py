@@ -56,8 +56,8 @@ def test_a_profile_is_compiled_and_counts_for_the_revision(tmp_path: Path) -> No
         ),
         (
             "",
-            "profile: p\nrules:\n  PID-3: {requird: true}\n",
-            "routes/p.profile.yaml:3:11: error CFG-104: unknown key 'requird' under 'rules.PID-3'; did you mean 'required'?",
+            "profile: p\nrules:\n  PID: {requi: true}\n",
+            "routes/p.profile.yaml:3:9: error CFG-104: unknown key 'requi' under 'rules.PID'; did you mean 'required'?",
         ),
         (
             "",
@@ -127,6 +127,8 @@ def test_tests_beside_a_route_may_expect_what_its_profile_finds(tmp_path: Path) 
     report = run_tests(load_site(tmp_path, environ={}))
 
     assert [str(each) for each in report.findings if each.file == "routes/r.test.yaml"] == [
-        "routes/r.test.yaml:6:11: error CFG-120: test 'not so' failed: problems: [] was expected,"
-        " ['HL7-114 at PID^1^3^1^1'] came"
+        (
+            "routes/r.test.yaml:6:11: error CFG-120: test 'not so' failed: problems: [] was expected,"
+            " ['HL7-114 at PID^1^3^1^1'] came"
+        )
     ]

@@ -87,7 +87,7 @@ def test_fields_are_emptied_and_the_control_id_is_ours_where_that_is_asked_for()
 
     assert copied.control_id("NEW") == "NEW"
     assert made == (
-        "MSH|^~\\&|HIS|HOSP|ISTHMUS|RAD|20261121000000+0000||ADT^A01|NEW|P|2.3\rPID|1||4711||X|||||||||||||||L\r".encode()
+        b"MSH|^~\\&|HIS|HOSP|ISTHMUS|RAD|20261121000000+0000||ADT^A01|NEW|P|2.3\rPID|1||4711||X|||||||||||||||L\r"
     )
 
 

@@ -48,7 +48,7 @@ def test_omi_of_an_archive(site: Site, corpus: Path) -> None:
     assert fact.accession_number == "AccessionNumber"
     assert fact.rp_id == "RequestedProcID"
     assert fact.study_uid == "1.2.392.200036.9125.0.198811291108.7"
-    assert fact.comments == "RequestedProcedureComments"
+    assert fact.procedure_comments == "RequestedProcedureComments"
     assert (fact.code, fact.description, fact.code_system) == ("10637-7", "Microscopic Observation", "LN")
     assert fact.referring_physician == "ReferringPhysicianFN^ReferringPhysicianGN^ReferringPhysicianMN^DR^Md"
     assert fact.steps == (

@@ -58,6 +58,7 @@ def upgrade() -> None:
         _text("order_placer_number"),
         _text("order_filler_number"),
         _int("patient_id", nullable=True),
+        _text("patient_number"),
         _int("order_id", nullable=True),
         _text("content"),
         _int("waits_until", nullable=True),
@@ -66,7 +67,14 @@ def upgrade() -> None:
         _int("cause_id"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_appointment")),
     )
-    for name in ("filler_number", "order_filler_number", "order_placer_number", "patient_id", "placer_number"):
+    for name in (
+        "filler_number",
+        "order_filler_number",
+        "order_placer_number",
+        "patient_id",
+        "patient_number",
+        "placer_number",
+    ):
         op.create_index(f"ix_appointment_{name}", "appointment", [name])
 
 
