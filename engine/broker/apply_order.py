@@ -29,9 +29,10 @@ from engine.linkage.state_table import OrderAction
 from engine.linkage.visit import note_visit
 from engine.records.explicit import plain
 from engine.records.fact import OrderFact
-from engine.records.record import Hold, ImagingOrder, Patient, RequestedProcedure
+from engine.records.record import Hold, Patient
 from engine.store import known, schedule, worklist
 from engine.store.unit import Unit
+from engine.store.waiting import may_wait
 
 _ASKS_FOR_NUMBER = "SN"
 
@@ -144,6 +145,8 @@ def _apply(
 def _follow_up(unit: Unit, result: KnownOrder, patient: KnownPatient, change: Change, desk: Desk) -> None:
     """Put the order's steps on the worklist, and look again at what waited for it: appointments, studies, reports."""
     worklist.put(unit, worklist_items(result, patient, desk.site.issuers), new=change.new)
+    if not may_wait(unit, result, patient):
+        return
     apply_waiting(unit, result, patient, change.act, desk)
     waiting = known.waiting_studies(
         unit,
@@ -168,14 +171,12 @@ def _with_visit(unit: Unit, fact: OrderFact, patient: Patient, change: Change) -
 
 
 def _world(unit: Unit, fact: OrderFact, action: OrderAction, groups: _Groups) -> OrderWorld:
-    owners: list[tuple[RequestedProcedure, ImagingOrder]] = []
-    study_uid = plain(fact.study_uid)
-    if study_uid:
-        owners = [
-            (procedure, known.order(unit, procedure.order_id).order)
-            for procedure in known.procedures_with_uid(unit, study_uid)
-        ]
-    world = OrderWorld(hits=known.orders_with(unit, order_numbers(fact)), uid_owners=tuple(owners))
+    world = OrderWorld()
+    numbers, study_uid = order_numbers(fact), plain(fact.study_uid)
+    if known.knows(unit, numbers, study_uid):
+        procedures = known.procedures_with_uid(unit, study_uid) if study_uid else ()
+        owners = [(procedure, known.order(unit, procedure.order_id).order) for procedure in procedures]
+        world = OrderWorld(hits=known.orders_with(unit, numbers), uid_owners=tuple(owners))
     if action is OrderAction.PLACE_REPLACEMENT:
         rows = dict.fromkeys(groups.replaced)
         return replace(

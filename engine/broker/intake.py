@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from engine.blobs.store import BlobStore
@@ -246,7 +247,8 @@ class MessageIntake:
         if repeated:
             notes.append("the control id was used before for another message")
         problems = [*(Problem("HL7-110", note, None, "W") for note in dict.fromkeys(notes)), *read.findings.problems]
-        entry = replace(entry, state=state, text="; ".join(dict.fromkeys(notes)))
+        if notes or state is not entry.state:
+            entry = replace(entry, state=state, text="; ".join(dict.fromkeys(notes)))
         return self._keep(unit, row, read, entry, problems, site, response)
 
     def _earlier(self, unit: Unit, entry: journal.Entry) -> Reply | bool:
@@ -295,7 +297,7 @@ class MessageIntake:
         frames = _frames(read.message, row, problems, unit.now, site, entry.listener, response)
         if entry.size_bytes > self._limits.body_inline_bytes:
             entry = replace(entry, body=None, body_blob=self._blobs.put(read.body))
-        journal.write(unit, row, replace(entry, answer=_FRAME_END.join(frames)), unit.now)
+        journal.write(unit, row, entry, unit.now, _FRAME_END.join(frames))
         unit.after_commit(lambda: self._count(entry.state))
         return Reply(frames)
 
@@ -333,6 +335,12 @@ def _not_taken(message: Message, routes: Sequence[Route]) -> PeerError:
     return UnsupportedType("no route takes this message type", where="MSH^1^9^1^1")
 
 
+@lru_cache(maxsize=8)
+def _time(second: datetime, timezone: str) -> str:
+    """Return a time as HL7 TS in a zone; hundreds of answers share one."""
+    return second.astimezone(ZoneInfo(timezone)).strftime("%Y%m%d%H%M%S%z")
+
+
 def _frames(
     message: Message | None,
     row: RowId,
@@ -349,12 +357,12 @@ def _frames(
         problem for problem in problems if problem.severity == "E" and outcome_of(problem.code).accept_ack != "CA"
     ]
     accept, application = False, True
-    if msh is not None:
+    if msh is not None and (msh.field(15) or msh.field(16)):
         applied = not any(problem.severity == "E" for problem in problems)
         blank = site.settings.listeners.mllp[listener].blank_ack_condition
         accept = answers_wanted(msh.field(15), msh.field(16), ok=not at_accept, blank=blank).accept
         application = answers_wanted(msh.field(15), msh.field(16), ok=applied, blank=blank).application
-    time = now.astimezone(ZoneInfo(site.settings.site.timezone)).strftime("%Y%m%d%H%M%S%z")
+    time = _time(now.replace(microsecond=0), site.settings.site.timezone)
     frames = []
     if accept:
         frames.append(build_ack(message, at_accept, control_id=f"ISTHMUSC{row:010d}", time=time, accept=True))

@@ -54,7 +54,7 @@ def answer_applied(
 
 
 def _group(unit: Unit, members: Sequence[Segment], fact: OrderFact, applied: Applied) -> GroupAnswer:
-    order = known.order(unit, applied.order_id).order if applied.order_id is not None else None
+    order = known.order_row(unit, applied.order_id) if applied.order_id is not None else None
     stated = plain(fact.filler_number) or plain(fact.placer_number)
     return GroupAnswer(
         segments=members,

@@ -238,7 +238,7 @@ class ResourceIntake:
         return self._keep(unit, unit.new_id(), entry, _refusal(issues))
 
     def _keep(self, unit: Unit, row: RowId, entry: journal.Entry, answer: Answer) -> Answer:
-        journal.write(unit, row, replace(entry, answer=answer.body), unit.now)
+        journal.write(unit, row, entry, unit.now, answer.body)
         unit.after_commit(lambda: self._count(entry.state))
         return answer
 

@@ -103,4 +103,5 @@ def in_words_of_fhir(error: PeerError, patient_at: str) -> ResourceRefused:
         return ResourceRefused([Issue(code=error.code, text=text, where=where)])
     if where.startswith("Patient."):
         where = f"{patient_at}{where.removeprefix('Patient')}"
-    return ResourceRefused([Issue(code=error.code, text=error.text, where="" if "^" in where else where)])
+    issue = Issue(code=error.code, text=error.text, where="" if "^" in where else where)
+    return ResourceRefused([issue], kept_text=error.kept_text)

@@ -43,10 +43,13 @@ def map_file(name: str, file: Path, folder: Path | None, *, explain: bool) -> No
             click.echo(str(finding), err=True)
         sys.exit(EXIT_FINDINGS)
     except EngineError as error:
-        click.echo(f"isthmus: {error}", err=True)
+        place = f" at {error.where}" if error.where else ""
+        click.echo(f"isthmus: {error.code}: {error.kept_text}{place}", err=True)
         sys.exit(EXIT_FINDINGS)
     if not results:
         click.echo("nothing: the mapping's `when:` leaves this out", err=True)
+    for warning in dict.fromkeys(each for result in results for each in result.warnings):
+        click.echo(f"left out: {warning.text}", err=True)
     for result in results:
         click.echo(_explained(result) if explain else _shown(result.fact))
 

@@ -187,9 +187,7 @@ def _check_names(
 
 def _check_validation(said: RouteDocument, document: Document, profiles: Dict[str, Profile], flaws: list[Flaw]) -> None:
     if said.validate_by != "off" and said.origin.kind != "mllp":
-        flaws.append(
-            Flaw(document.place(("validate",)), "CFG-106", "'validate' must be left out unless from is mllp")
-        )
+        flaws.append(Flaw(document.place(("validate",)), "CFG-106", "'validate' must be left out unless from is mllp"))
     if said.profile is None:
         return
     place = document.place(("profile",))

@@ -22,6 +22,8 @@ Matcher = Callable[[Sequence[str]], bool]
 WILDCARD_VRS: Final = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 KEY_CHARACTERS: Final = 1024
 """Longest wildcard key we compile."""
+_NAME_CHARACTERS: Final = 512
+"""Longest name that is normalised: the time grows with the square of the combining marks behind one character."""
 _TRAILING_ONLY: Final = frozenset({"LT", "ST", "UC", "UR", "UT"})
 
 
@@ -128,7 +130,10 @@ def _piece(text: str) -> re.Pattern[str]:
 
 
 def _folded(name: str) -> str:
-    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).lower()
+    """Return a name in NFC and small letters; one that is far too long for a name only in small letters."""
+    if not name.isascii() and len(name) <= _NAME_CHARACTERS:
+        name = unicodedata.normalize("NFC", name)
+    return name.lower()
 
 
 def _groups(name: str) -> list[str]:

@@ -232,7 +232,16 @@ def transliterate(value: str, sets: CharacterSets) -> str:
     """
     if encode_text(value, sets) is not None:
         return value
-    return "".join(_plain(character, sets) for character in unicodedata.normalize("NFC", value))
+    return "".join(_plain(character, sets) for character in _composed(value))
+
+
+def _composed(value: str) -> str:
+    """Return a text in NFC, made of pieces: the time grows with the square of the marks behind one character."""
+    return "".join(unicodedata.normalize("NFC", piece) for piece in _PIECES.findall(value))
+
+
+_PIECES: Final = re.compile("(?s:.{1,512}(?![^\x00-\u02ff])|.{1,512})")
+"""Pieces that end in front of a character that is no mark (all of those lie beyond U+02FF), if there is one near."""
 
 
 def _plain(character: str, sets: CharacterSets) -> str:

@@ -33,10 +33,16 @@ class ResourceRefused(PeerError):
 
     code = "FHIR-110"
 
-    def __init__(self, issues: Sequence[Issue]) -> None:
+    def __init__(self, issues: Sequence[Issue], *, kept_text: str = "") -> None:
         self.issues = tuple(issues)
         first = self.issues[0]
+        self._kept_text = kept_text or first.text
         super().__init__(first.text, where=first.where or None, code=first.code)
+
+    @property
+    def kept_text(self) -> str:
+        """The first finding's words, as our own journal keeps them."""
+        return self._kept_text
 
 
 def refused(code: str, text: str, *, where: str = "", kind: str = "") -> ResourceRefused:

@@ -219,12 +219,10 @@ def settled(
     modality = step.modality or (entry.modality if entry else "")
     from_code = entry.station_aes if entry and entry.modality in ("", modality) else ()
     stations = step.station_aes or from_code or policy.stations(modality)
-    step = replace(step, modality=modality, station_aes=stations)
-    missing = what_is_missing(step, order, procedure)
-    if missing:
-        return replace(step, missing=missing, state=StepState.HELD_INCOMPLETE)
     state = StepState.SCHEDULED if step.state is StepState.HELD_INCOMPLETE else step.state
-    return replace(step, missing="", state=state)
+    step = replace(step, modality=modality, station_aes=stations, missing="", state=state)
+    missing = what_is_missing(step, order, procedure)
+    return replace(step, missing=missing, state=StepState.HELD_INCOMPLETE) if missing else step
 
 
 def what_is_missing(step: ScheduledStep, order: ImagingOrder, procedure: RequestedProcedure) -> str:

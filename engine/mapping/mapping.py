@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from engine.hl7.acknowledgement import Problem
 from engine.hl7.message import Message
 from engine.mapping.compile import Compiled, SourceKind
 from engine.mapping.context import Context
@@ -66,7 +67,8 @@ class Mapping:
         results = []
         for inner in self._scopes(scope):
             trace = inner.budget.trace = [] if explain else None
-            warnings = inner.budget.warnings = []
+            warnings: list[Problem] = []
+            inner.budget.warnings = warnings
             made = self.make(inner)
             if isinstance(made, Changes) and isinstance(source, Message):
                 made = Copied(source=source, changes=made)

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -85,7 +86,10 @@ class Codec(Generic[R]):
         hints = typing.get_type_hints(cls)
         self.names = tuple(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]  # R is a dataclass
         pairs = [_converters(hints[name]) for name in self.names]
-        self._there = tuple((name, pair[0]) for name, pair in zip(self.names, pairs, strict=True))
+        self._fields = attrgetter(*self.names)
+        self._there = tuple(
+            (name, pair[0]) for name, pair in zip(self.names, pairs, strict=True) if pair[0] is not None
+        )
         self._back = tuple((i, pair[1]) for i, pair in enumerate(pairs) if pair[1] is not None)
         self.columns = [of.c[name] for name in self.names]
         self.insert = Statement(insert(of).values({name: bindparam(name) for name in self.names}))
@@ -98,9 +102,10 @@ class Codec(Generic[R]):
 
     def row(self, kept: R) -> dict[str, Any]:
         """Return the row of a record, by column name."""
-        return {
-            name: getattr(kept, name) if there is None else there(getattr(kept, name)) for name, there in self._there
-        }
+        row: dict[str, Any] = dict(zip(self.names, self._fields(kept), strict=True))
+        for name, there in self._there:
+            row[name] = there(row[name])
+        return row
 
     def record(self, row: Sequence[Any]) -> R:
         """Return the record of a row selected with `select`."""

@@ -30,7 +30,7 @@ _duplicate = Statement(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One row of the journal. `body` are the bytes as received; `answer` what was sent back."""
+    """One row of the journal. `body` are the bytes as received."""
 
     kind: str
     """mllp, fhir."""
@@ -47,7 +47,6 @@ class Entry:
     code: str = ""
     text: str = ""
     place: str = ""
-    answer: bytes | None = None
     routes: tuple[str, ...] = ()
     revision: str = ""
     validation: str = ""
@@ -63,8 +62,8 @@ class Earlier:
     answer: bytes
 
 
-def write(unit: Unit, row: RowId, entry: Entry, received_at: datetime) -> None:
-    """Keep a message."""
+def write(unit: Unit, row: RowId, entry: Entry, received_at: datetime, answer: bytes | None) -> None:
+    """Keep a message and what it was answered."""
     unit.run(
         _insert,
         {
@@ -84,7 +83,7 @@ def write(unit: Unit, row: RowId, entry: Entry, received_at: datetime) -> None:
             "code": entry.code,
             "text": entry.text,
             "place": entry.place,
-            "answer": entry.answer,
+            "answer": answer,
             "routes": " ".join(entry.routes),
             "revision": entry.revision,
             "validation": entry.validation,

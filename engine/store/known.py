@@ -46,10 +46,20 @@ _identifiers_of = Statement(
 _identifiers_like = Statement(
     codec.PATIENT_IDENTIFIER.select.where(table.patient_identifier.c.value == bindparam("value"))
 )
-_identifiers_exact = Statement(
-    codec.PATIENT_IDENTIFIER.select.where(
-        table.patient_identifier.c.value == bindparam("value"), table.patient_identifier.c.issuer == bindparam("issuer")
+_absorbed = table.patient.alias("absorbed")
+_named = table.patient_identifier.alias("named")
+_patient_columns = len(codec.PATIENT.columns)
+_persons = Statement(
+    select(
+        *codec.PATIENT.columns,
+        select(_absorbed.c.id).where(_absorbed.c.merged_into == table.patient.c.id).exists(),
+        *codec.PATIENT_IDENTIFIER.columns,
     )
+    .select_from(_named)
+    .join(table.patient, table.patient.c.id == _named.c.patient_id)
+    .join(table.patient_identifier, table.patient_identifier.c.patient_id == table.patient.c.id)
+    .where(_named.c.value == bindparam("value"), _named.c.issuer == bindparam("issuer"))
+    .order_by(table.patient_identifier.c.id)
 )
 _visit = Statement(
     codec.VISIT.select.where(table.visit.c.number == bindparam("number"), table.visit.c.issuer == bindparam("issuer"))
@@ -59,17 +69,25 @@ _order = Statement(codec.IMAGING_ORDER.select.where(table.imaging_order.c.id == 
 _order_identifiers = Statement(
     codec.ORDER_IDENTIFIER.select.where(table.order_identifier.c.order_id == bindparam("id"))
 )
-_order_numbers = Statement(
-    codec.ORDER_IDENTIFIER.select.where(
-        or_(
-            *(
-                and_(
-                    table.order_identifier.c.value == bindparam(f"value{i}"),
-                    table.order_identifier.c.kind == bindparam(f"kind{i}"),
-                    table.order_identifier.c.issuer == bindparam(f"issuer{i}"),
-                )
-                for i in range(3)
-            )
+_NOTHING = "\0"
+"""Stands for no value; no number can be this."""
+_has_number = or_(
+    *(
+        and_(
+            table.order_identifier.c.value == bindparam(f"value{i}"),
+            table.order_identifier.c.kind == bindparam(f"kind{i}"),
+            table.order_identifier.c.issuer == bindparam(f"issuer{i}"),
+        )
+        for i in range(3)
+    )
+)
+_order_numbers = Statement(codec.ORDER_IDENTIFIER.select.where(_has_number))
+_numbers_or_uid = Statement(
+    select(table.order_identifier.c.order_id)
+    .where(_has_number)
+    .union_all(
+        select(table.requested_procedure.c.order_id).where(
+            table.requested_procedure.c.study_uid == bindparam("study_uid")
         )
     )
 )
@@ -184,11 +202,22 @@ def patients_with(unit: Unit, pairs: Iterable[tuple[str, str]]) -> tuple[KnownPa
     """
     found: dict[RowId, KnownPatient] = {}
     for value, issuer in pairs:
-        for identifier in _all(unit, codec.PATIENT_IDENTIFIER, _identifiers_exact, value=value, issuer=issuer):
-            known = survivor(unit, identifier.patient_id)
-            if known is not None and (known.patient.id not in found or not known.redirected):
-                found[known.patient.id] = known
+        known = _patient_with(unit, value, issuer)
+        if known is not None and (known.patient.id not in found or not known.redirected):
+            found[known.patient.id] = known
     return tuple(found.values())
+
+
+def _patient_with(unit: Unit, value: str, issuer: str) -> KnownPatient | None:
+    """Return the patient that a pair leads to; one statement, unless it was merged or others were merged into it."""
+    rows = unit.rows(_persons, {"value": value, "issuer": issuer})
+    if not rows:
+        return None
+    found: Patient = codec.PATIENT.record(rows[0][:_patient_columns])
+    if found.merged_into is not None or rows[0][_patient_columns]:
+        return survivor(unit, found.id)
+    identifiers = [codec.PATIENT_IDENTIFIER.record(row[_patient_columns + 1 :]) for row in rows]
+    return KnownPatient(patient=found, identifiers=tuple(identifiers))
 
 
 def patients_with_value(unit: Unit, value: str) -> tuple[KnownPatient, ...]:
@@ -221,14 +250,28 @@ def order(unit: Unit, row: RowId) -> KnownOrder:
     return KnownOrder(order=found, identifiers=identifiers, procedures=procedures, steps=steps, holds=holds)
 
 
+def order_row(unit: Unit, row: RowId) -> ImagingOrder | None:
+    """Return an order by row, without what belongs to it."""
+    return _one(unit, codec.IMAGING_ORDER, _order, id=row)
+
+
 def orders_with(unit: Unit, numbers: Sequence[tuple[str, str, str]]) -> tuple[KnownOrder, ...]:
     """Return the orders that have any of these (kind, value, issuer), each once."""
+    rows = _all(unit, codec.ORDER_IDENTIFIER, _order_numbers, **_three(numbers))
+    return tuple(order(unit, row) for row in dict.fromkeys(identifier.order_id for identifier in rows))
+
+
+def _three(numbers: Sequence[tuple[str, str, str]]) -> dict[str, str]:
     values: dict[str, str] = {}
     for i in range(3):
         kind, value, issuer = numbers[i] if i < len(numbers) else ("", "", "")
         values |= {f"kind{i}": kind, f"value{i}": value, f"issuer{i}": issuer}
-    rows = _all(unit, codec.ORDER_IDENTIFIER, _order_numbers, **values)
-    return tuple(order(unit, row) for row in dict.fromkeys(identifier.order_id for identifier in rows))
+    return values
+
+
+def knows(unit: Unit, numbers: Sequence[tuple[str, str, str]], study_uid: str) -> bool:
+    """Whether an order has any of these numbers, or a procedure was ordered under this Study Instance UID."""
+    return bool(unit.rows(_numbers_or_uid, {**_three(numbers), "study_uid": study_uid or _NOTHING}))
 
 
 def procedures_with_uid(unit: Unit, study_uid: str) -> tuple[RequestedProcedure, ...]:

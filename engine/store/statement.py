@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import Dialect
@@ -17,13 +18,13 @@ from sqlalchemy.sql.expression import ClauseElement
 class Statement:
     """A Core statement; parameters are `bindparam`s, none of them expanding (no `IN`); literals stay as they are."""
 
-    __slots__ = ("_core", "_dialect", "_fixed", "_names", "_sql")
+    __slots__ = ("_core", "_dialect", "_fixed", "_in_order", "_sql")
 
     def __init__(self, core: ClauseElement) -> None:
         self._core = core
         self._dialect = ""
         self._sql = ""
-        self._names: tuple[str, ...] | None = None
+        self._in_order: Callable[[Mapping[str, Any]], Any] | None = None
         self._fixed: dict[str, Any] = {}
 
     def sql(self, dialect: Dialect) -> str:
@@ -31,7 +32,7 @@ class Statement:
         if self._dialect != dialect.name:
             compiled = cast("SQLCompiler", self._core.compile(dialect=dialect))
             self._sql = str(compiled)
-            self._names = tuple(compiled.positiontup or ()) if compiled.positional else None
+            self._in_order = _in_order(compiled.positiontup or ()) if compiled.positional else None
             self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
             self._dialect = dialect.name
         return self._sql
@@ -40,6 +41,11 @@ class Statement:
         """Return the parameters as the driver takes them; call `sql` before."""
         if self._fixed:
             values = {**self._fixed, **values}
-        if self._names is None:
-            return values
-        return [values[name] for name in self._names]
+        return values if self._in_order is None else self._in_order(values)
+
+
+def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what takes the values of parameters, in the order of their places."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: [values[name] for name in names]

@@ -140,6 +140,17 @@ async def test_what_cannot_be_accepted_is_not_answered_twice(desk: Desk) -> None
 async def test_an_acknowledgement_is_never_acknowledged(desk: Desk) -> None:
     assert await desk.send("MSH|^~\\&|RIS|R|I|R|20261121||ACK|X1|P|2.3.1\rMSA|AA|N1\r") == []
 
+    (kept,) = await desk.rows(table.message)
+    assert (kept["message_type"], kept["state"]) == ("ACK", "filtered")
+    assert kept["text"] == "an acknowledgement is never acknowledged"
+
+
+async def test_a_message_that_names_no_type_is_kept_without_one(desk: Desk) -> None:
+    assert await desk.codes(order().replace("ORM^O01", "")) == ["AE"]
+
+    (kept,) = await desk.rows(table.message)
+    assert (kept["message_type"], kept["code"]) == ("", "HL7-103")
+
 
 async def test_messages_of_a_batch_are_answered_one_by_one_and_one_bad_one_stops_none(desk: Desk) -> None:
     good, bad, last = order(), order(control_id="M2").replace("ORM^O01", "BAR^P01"), order(control_id="M3", accession="ACC0003", study_uid="1.2.3")  # fmt: skip

@@ -135,7 +135,7 @@ async def test_what_a_modality_must_know_of_the_patient_is_on_the_worklist(desk:
         "AdmittingDiagnosesDescription": ["Acute appendicitis"],
         "PatientComments": "Speaks little\nEnglish",
         "ImagingServiceRequestComments": "Call the ward first",
-        "RequestedProcedureComments": "With oral contrast\nif possible",
+        "RequestedProcedureComments": "With oral contrast\nif possible\nSays so herself",
         "PatientTransportArrangements": "WHLC",
         "ConfidentialityConstraintOnPatientDataDescription": "VIP",
     }

@@ -622,6 +622,35 @@ async def test_five_hundred_rows_are_one_text(desk: Desk) -> None:
     assert text.splitlines()[1:] == [f"LINE {number}" for number in range(500)]
 
 
+async def test_a_time_that_does_not_exist_is_left_out_and_told(desk: Desk) -> None:
+    await desk.send(order())
+
+    answer = await desk.send(oru(obr("F", issued="2008081830"), obx("A")))
+
+    told = [answer.get(place) for place in ("MSA-1", "ERR-4", "ERR-5.1", "ERR-8")]
+    assert told == ["AA", "W", "MAP-203", "OBR-22 is not a valid date; it is left out"]
+    assert answer.first("ERR").field(2) == "OBR^1^22"  # type: ignore[union-attr]  # there is one
+    assert await desk.report() == ("FINAL", "Description\nA")
+    kept = (await desk.rows(table.message))[-1]
+    assert (kept["state"], "OBR-22 is not a valid date" in kept["validation"]) == ("applied", True)
+
+
+async def test_a_study_uid_that_is_none_names_no_study(desk: Desk) -> None:
+    assert await desk.code(oru(obr("F"), obx("A"), "ZDS|1|1|OF OUR OWN")) == "AA"
+
+    assert "study" not in {each["kind"] for each in await desk.rows(table.report_identifier)}
+
+
+async def test_a_document_without_a_number_is_refused_and_our_files_are_not_told(desk: Desk) -> None:
+    answer = await desk.send(mdm("T02", "", obx("A")).replace("^RIS|^RIS|PL", "||PL"))
+    assert (answer.get("MSA-1"), answer.get("ERR-3.1"), answer.get("ERR-8")) == ("AE", "101", "TXA-12 is required")
+
+    answer = await desk.send(oru(obr("Q"), obx("A")))
+    assert answer.get("ERR-8") == "rule 2: value of OBR-25 is not in table 'report-status'"
+    kept = (await desk.rows(table.message))[-1]
+    assert kept["text"].startswith("rule 2 at mappings/report-from-oru.yaml:")
+
+
 async def test_a_report_nobody_could_find_again_is_refused(desk: Desk) -> None:
     answer = await desk.send(oru("OBR|1|||CTABD^CT abdomen||||||||||||||||||||||F", obx("A")))
 

@@ -22,6 +22,9 @@ TABLE: Final = Path(__file__).with_name("hl7_outcomes.tsv")
 HEADINGS: Final = ("file", "message", "MSH-9", "state", "MSA-1", "code", "place", "words")
 _EVENT = re.compile(r"[A-Z0-9_]{0,8}\^[A-Z0-9_]{0,8}")
 
+_OUR_LINE = re.compile(r" at mappings/[^:]+:\d+")
+"""Lines of mappings move with every edit, and no sender is told of them."""
+
 Rows = list[tuple[str, ...]]
 
 
@@ -38,10 +41,15 @@ def rows_of(name: str, sent: Sent) -> Rows:
             _codes(kept.answers),
             kept.code,
             kept.place,
-            kept.text,
+            told(kept.text),
         )
         for number, kept in enumerate(sent.kept, 1)
     ]
+
+
+def told(text: str) -> str:
+    """Return the words of our journal as a sender is told them: without lines of files of ours."""
+    return _OUR_LINE.sub("", text)
 
 
 def _codes(answers: tuple[bytes, ...]) -> str:

@@ -153,3 +153,13 @@ def test_a_hostile_pattern_is_cheap() -> None:
     accepts_it = wildcard("*a" * 500 + "b")
 
     assert not accepts_it("a" * 10_000)
+
+
+def test_names_are_compared_composed_unless_they_are_far_too_long() -> None:
+    composed, decomposed = "M\u00fcller", "MU\u0308LLER"
+    assert accepts("PN", composed, decomposed)
+    assert accepts("PN", decomposed, composed)
+
+    endless = decomposed + "\u0323\u0301" * 100_000
+    assert accepts("PN", endless, endless.lower())
+    assert not accepts("PN", composed, endless)

@@ -114,6 +114,19 @@ def test_transliteration_keeps_what_fits(text: str, expected: str) -> None:
     assert transliterate(text, ("ISO_IR 100",)) == expected
 
 
+@pytest.mark.parametrize("before", ["", "x", "x" * 511, "x" * 512, "\u738b" * 511, "x \u738b" * 511])
+def test_long_texts_are_composed_as_short_ones_are(before: str) -> None:
+    made = transliterate(f"{before}u\u0308 \u738b", ("ISO_IR 100",))
+
+    assert made == f"{before.replace(chr(0x738B), '?')}\u00fc ?"
+
+
+def test_marks_without_end_take_no_time_without_end() -> None:
+    made = transliterate("e" + "\u0301\u0323" * 100_000, ("ISO_IR 100",))
+
+    assert made.startswith(("e?", "\u00e9?", "?"))
+
+
 def test_padding_goes_and_layout_stays() -> None:
     assert text_of("LO", b" a ") == "a"
     assert text_of("UI", b"1.2\0") == "1.2"

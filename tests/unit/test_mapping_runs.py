@@ -9,6 +9,7 @@ import pytest
 
 from engine.config.position import read_document
 from engine.config.validation import validated
+from engine.hl7.acknowledgement import Problem
 from engine.hl7.message import Message
 from engine.mapping.build import Entry, MappingBuilder
 from engine.mapping.context import Context
@@ -19,6 +20,7 @@ from engine.mapping.mapping import Mapping
 from engine.mapping.outgoing import Outgoing
 from engine.mapping.table import Table
 from engine.records.explicit import NULL
+from engine.records.fact import OrderFact
 
 PATIENT = """
 from: hl7v2
@@ -233,12 +235,44 @@ def test_map_201() -> None:
 
     assert fault(made, "PID|1||4711\rOBR|1\r") == (
         "MAP-201",
-        "rule 2 at mappings/main.yaml:6: OBR-19 is empty and has no default",
+        "rule 2: OBR-19 is empty and has no default",
         "OBR^1^19",
         2,
         "mappings/main.yaml",
         6,
     )
+
+
+def test_our_journal_also_says_which_line_of_ours_refused() -> None:
+    made = mapping(order("  rp_id: OBR-19 | required\n  scheduled_start: OBR-36 | timestamp"), patient=PATIENT)
+
+    with pytest.raises(MappingFault) as raised:
+        run(made, "PID|1||4711\rOBR|1\r")
+    assert raised.value.kept_text == "rule 2 at mappings/main.yaml:6: OBR-19 is empty and has no default"
+
+    with pytest.raises(MappingFault) as raised:
+        run(made, "PID|1||4711\rOBR|1" + "|" * 18 + "R" + "|" * 17 + "soon\r")
+    assert raised.value.text == "rule 3: OBR-36 is not a valid date"
+    assert raised.value.kept_text == "rule 3 at mappings/main.yaml:7: OBR-36 is not a valid date"
+
+
+def test_what_is_missing_is_missing_as_a_field() -> None:
+    made = mapping(order("  rp_id: OBR-19.1 | not_empty"), patient=PATIENT)
+
+    assert fault(made, "PID|1||4711\rOBR|1\r")[:3] == ("HL7-111", "OBR-19 is required", "OBR^1^19")
+
+
+def test_what_is_left_out_is_told_with_its_place() -> None:
+    made = mapping(order("  scheduled_start: OBR-36 or OBR-7 | timestamp_or_nothing", "each: OBR"), patient=PATIENT)
+    segments = "PID|1||4711\rOBR|1||||||20261121\rOBR|2||||||2026112130\r"
+
+    first, second = made.run(Message.parse((HEAD + segments).encode()), Context())
+
+    assert isinstance(first.fact, OrderFact)
+    assert isinstance(second.fact, OrderFact)
+    assert (first.fact.scheduled_start, list(first.warnings)) == ("20261121", [])
+    assert second.fact.scheduled_start is None
+    assert list(second.warnings) == [Problem("MAP-203", "OBR-7 is not a valid date; it is left out", "OBR^2^7", "W")]
 
 
 def test_map_202() -> None:
@@ -482,7 +516,7 @@ def test_an_identifier_field_takes_identifiers_only() -> None:
                 "contained": [{"id": "p", "resourceType": "Patient"}],
             },
             True,
-        ),  # noqa: E501
+        ),
         (
             {
                 "resourceType": "ServiceRequest",
@@ -490,7 +524,7 @@ def test_an_identifier_field_takes_identifiers_only() -> None:
                 "contained": [{"id": "p", "resourceType": "Patient"}],
             },
             False,
-        ),  # noqa: E501
+        ),
         ({"resourceType": "ServiceRequest", "subject": {"reference": "#p"}, "contained": "odd"}, False),
         ({"resourceType": "ServiceRequest"}, False),
         ({"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient"}}]}, False),
@@ -504,7 +538,7 @@ def test_an_identifier_field_takes_identifiers_only() -> None:
                 ],
             },
             True,
-        ),  # noqa: E501
+        ),
     ],
 )
 def test_the_source_of_an_order_has_its_patient(resource: dict[str, Any], patient: bool) -> None:
