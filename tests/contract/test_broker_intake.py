@@ -153,7 +153,8 @@ async def test_a_message_that_names_no_type_is_kept_without_one(desk: Desk) -> N
 
 
 async def test_messages_of_a_batch_are_answered_one_by_one_and_one_bad_one_stops_none(desk: Desk) -> None:
-    good, bad, last = order(), order(control_id="M2").replace("ORM^O01", "BAR^P01"), order(control_id="M3", accession="ACC0003", study_uid="1.2.3")  # fmt: skip
+    good, bad = order(), order(control_id="M2").replace("ORM^O01", "BAR^P01")
+    last = order(control_id="M3", accession="ACC0003", study_uid="1.2.3")
     body = f"FHS|^~\\&|HIS\rBHS|^~\\&|HIS\r{good}{bad}{last}BTS|3\rFTS|1\r"
 
     answers = await desk.send(body)

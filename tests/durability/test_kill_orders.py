@@ -129,7 +129,7 @@ async def test_every_order_that_got_aa_is_there_exactly_once_after_kill_9(
     messages = await asyncio.to_thread(process.get, "/api/messages?state=applied&limit=1000")
     assert messages["messages"]
 
-    resent = sorted(answered)[-1]
+    resent = max(answered)
     async with His(process.mllp_port) as his:
         assert await his.code(stream_order(resent)) == "AA"
     assert len((await asyncio.to_thread(process.get, f"/api/orders?accession={resent}"))["orders"]) == 1

@@ -61,8 +61,8 @@ def test_control_and_status_mean_an_action(control: str, statuses: tuple[str, ..
 
 def test_no_other_control_code_is_taken() -> None:
     assert {control for control, _ in CONTROL} == {
-        "NW", "XO", "XX", "SC", "CA", "OC", "DC", "OD", "HD", "OH", "RL", "OE", "RP", "RU", "RO", "PA", "CH", "SN", "NA",
-        "SS",
+        "NW", "XO", "XX", "SC", "CA", "OC", "DC", "OD", "HD", "OH", "RL", "OE", "RP", "RU", "RO", "PA", "CH", "SN",
+        "NA", "SS",
     }  # fmt: skip
 
 
