@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -14,6 +15,17 @@ class FolderInUse(ConfigError):
     """CFG-130: another engine runs on this data folder."""
 
     code = "CFG-130"
+
+
+class FolderUnusable(ConfigError):
+    """CFG-131: the data folder cannot be made or written."""
+
+    code = "CFG-131"
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that only its owner can read."""
+    return os.open(path, flags, 0o600)
 
 
 @dataclass(slots=True)
@@ -38,9 +50,16 @@ class DataFolder:
 
         Raises:
             FolderInUse: CFG-130, another engine holds the lock.
+            FolderUnusable: CFG-131, it cannot be made or written.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (self.path / "lock").open("w")
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = open(self.path / "lock", "w", opener=_private)  # noqa: SIM115  # Path.open takes no opener
+            os.close(
+                _private(str(self.database), os.O_WRONLY | os.O_CREAT)
+            )  # SQLite gives its other files the same mode
+        except OSError as cause:
+            raise FolderUnusable(f"{self.path}: {cause.strerror or cause}") from cause
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as cause:

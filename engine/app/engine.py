@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +20,7 @@ from engine.app.loop_lag import LoopLag
 from engine.app.status import EngineStatus
 from engine.app.validation_pool import ValidationPool
 from engine.archive.ingest import Ingest
+from engine.archive.pixels import StoredPixels
 from engine.blobs.folder import FolderStore
 from engine.broker.image import ImageIntake
 from engine.broker.intake import MessageIntake
@@ -35,6 +39,7 @@ from engine.connectors.mllp.client import MllpClient
 from engine.connectors.mllp.server import MllpServer
 from engine.connectors.web.application import add_web
 from engine.core.clock import Clock, SystemClock
+from engine.core.errors import ConfigError
 from engine.core.ids import BlobKey
 from engine.core.limits import Limits
 from engine.desk.worklist import Worklist
@@ -48,8 +53,25 @@ _SYNC_THREADS = 4
 _SWITCH_S = 0.001
 """How long a thread may keep the interpreter while another wants it [s]. The writer gives it up at every statement; at
 Python's 5 ms the loop and the writer wait for each other, and a sixth of the order rate is lost."""
+_GARBAGE = (10_000, 20, 20)
+"""When the interpreter looks for circular garbage; hot paths make none, so its default of 700 objects is often."""
 
 log = structlog.get_logger()
+
+
+class CannotListen(ConfigError):
+    """CFG-132: an address of a listener is not ours, or not free."""
+
+    code = "CFG-132"
+
+
+@contextmanager
+def _binding(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as cause:
+        reason = os.strerror(cause.errno) if cause.errno else "unknown address"
+        raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from cause
 
 
 class Engine:
@@ -76,6 +98,7 @@ class Engine:
             StorageError: the database or the folder cannot be written.
         """
         sys.setswitchinterval(_SWITCH_S)
+        gc.set_threshold(*_GARBAGE)
         self.folder.take()
         try:
             await self._open_stores()
@@ -122,7 +145,13 @@ class Engine:
             limits=self.limits,
             check_standard=self.validation,
         )
-        self.images = ImageIntake(site=self._current, writer=self.writer, wake=self._wake, quiet=self.quiet.arm)
+        self.images = ImageIntake(
+            site=self._current,
+            writer=self.writer,
+            wake=self._wake,
+            quiet=self.quiet.arm,
+            compare=StoredPixels(self.blobs, self.limits).compare,
+        )
         self.resources = ResourceIntake(
             site=self._current,
             writer=self.writer,
@@ -173,7 +202,8 @@ class Engine:
                 allow_from=mllp.allow_from,
                 ssl_context=listener_tls(mllp.tls, self.site.folder).serving() if mllp.tls else None,
             )
-            await server.start()
+            with _binding(mllp.host, mllp.port):
+                await server.start()
             self.mllp[name] = server
         for name, dicom in settings.listeners.dicom.items():
             await self._listen_dicom(name, dicom.default_issuer or settings.site.default_issuer)
@@ -204,7 +234,8 @@ class Engine:
             strict_ae=settings.strict_ae,
             allowed_calling=frozenset(settings.allowed_calling) if settings.allowed_calling is not None else None,
         )
-        await server.start()
+        with _binding(settings.host, settings.port):
+            await server.start()
         self.dicom[name] = server
 
     async def _listen_http(self) -> None:
@@ -215,7 +246,8 @@ class Engine:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self.limits.shutdown_s)
         await self._runner.setup()
         listening = web.TCPSite(self._runner, settings.host, settings.port)
-        await listening.start()
+        with _binding(settings.host, settings.port):
+            await listening.start()
         self.http_port = self._runner.addresses[0][1]
 
     @property

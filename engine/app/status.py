@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.core.errors import StorageError
 from engine.desk.status import Check, Counts, DestinationStatus, ListenerStatus
+from engine.dicom.command import Operation
 from engine.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -60,9 +62,15 @@ class EngineStatus:
         """Return the counters and the figures of this moment."""
         engine = self._engine
         images = engine.images.counts
+        refused = sum(server.refused_requests(Operation.C_STORE) for server in engine.dicom.values())
         return Counts(
-            messages=engine.messages.counts,
-            instances={"stored": images.stored, "duplicate": images.duplicate, "collision": images.collision},
+            messages=Counter(engine.messages.counts) + Counter(engine.resources.counts),
+            instances={
+                "stored": images.stored,
+                "duplicate": images.duplicate,
+                "collision": images.collision,
+                "refused": refused - images.collision,
+            },
             worklist_queries=engine.worklist.queries,
             worklist_answered=engine.worklist.answered,
             writer_backlog=engine.writer.backlog,
@@ -92,9 +100,9 @@ class EngineStatus:
         return Check(name="database", is_ok=True)
 
     def _disk(self) -> Check:
-        """Start an object and drop it: the folder takes writes and is above its floor."""
+        """The disk is above its floor, and no sync has failed."""
         try:
-            self._engine.blobs.begin().discard()
+            self._engine.blobs.check_space()
         except StorageError as error:
             return Check(name="disk", is_ok=False, detail=error.code)
         return Check(name="disk", is_ok=True)

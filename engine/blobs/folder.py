@@ -71,9 +71,7 @@ class FolderStore:
 
     def begin(self) -> FolderWriter:
         """Start a new object; see `BlobStore.begin`."""
-        if self._failure is not None:
-            raise self._failure
-        self._check_space()
+        self.check_space()
         return FolderWriter(self, self._temporary / f"{self._mark}-{next(self._numbers):x}")
 
     def put(self, content: bytes) -> BlobKey:
@@ -166,7 +164,10 @@ class FolderStore:
         with suppress(FileNotFoundError):
             path.replace(folder / path.name)
 
-    def _check_space(self) -> None:
+    def check_space(self) -> None:
+        """Return while there is room above the floor; see `BlobStore.check_space`."""
+        if self._failure is not None:
+            raise self._failure
         state = os.statvfs(self._root)
         free = state.f_bavail * state.f_frsize
         share = int(state.f_blocks * state.f_frsize * self._limits.disk_floor_share)

@@ -58,6 +58,14 @@ class Swept:
 class BlobStore(Protocol):
     """Content-addressed home of objects: the key is the SHA-256 of the bytes."""
 
+    def check_space(self) -> None:
+        """Return while there is room above the floor.
+
+        Raises:
+            OutOfSpace: STO-101. WriteFailed: STO-103, an earlier sync failed.
+        """
+        ...
+
     def begin(self) -> Writer:
         """Start a new object.
 

@@ -82,6 +82,8 @@ def apply_orders(  # one keyword more than five: a message, and where it came fr
             error.where = located(error.where, segments)
             raise
         _note_counterpart(action_of(fact, policy.controls), located("ORC^1^1", segments) or "", groups)
+    if len(applied) > 1:
+        applied = [replace(one, order=None) for one in applied]
     if OrderAction.REPLACE in groups.waiting:
         raise IncompleteGroup("RO is required after RP", where=groups.waiting[OrderAction.REPLACE])
     if OrderAction.PARENT in groups.waiting:
@@ -132,21 +134,25 @@ def _apply(
         groups.replaced.append(result.order.id)
     elif action is OrderAction.PARENT:
         groups.parent = result.order.id
-    _follow_up(unit, result, patient, change, desk)
+    is_settled = _follow_up(unit, result, patient, change, desk)
     return Applied(
         held=bool(change.holds),
         declined=change.declined,
         notes=tuple(change.notes),
         patient_id=patient.patient.id,
         order_id=result.order.id,
+        order=result.order if is_settled else None,
     )
 
 
-def _follow_up(unit: Unit, result: KnownOrder, patient: KnownPatient, change: Change, desk: Desk) -> None:
-    """Put the order's steps on the worklist, and look again at what waited for it: appointments, studies, reports."""
+def _follow_up(unit: Unit, result: KnownOrder, patient: KnownPatient, change: Change, desk: Desk) -> bool:
+    """Put the order's steps on the worklist, and look again at what waited for it: appointments, studies, reports.
+
+    Returns whether nothing waited.
+    """
     worklist.put(unit, worklist_items(result, patient, desk.site.issuers), new=change.new)
     if not may_wait(unit, result, patient):
-        return
+        return True
     apply_waiting(unit, result, patient, change.act, desk)
     waiting = known.waiting_studies(
         unit,
@@ -157,6 +163,7 @@ def _follow_up(unit: Unit, result: KnownOrder, patient: KnownPatient, change: Ch
     rematch(unit, waiting, change.act, desk)
     numbers = [each.value for each in result.identifiers]
     rematch_reports(unit, [*numbers, *(each.study_uid for each in result.procedures)], change.act, desk)
+    return False
 
 
 def _with_visit(unit: Unit, fact: OrderFact, patient: Patient, change: Change) -> OrderFact:

@@ -9,6 +9,7 @@ from engine.broker.outbox import Wake, tell
 from engine.config.site import Site
 from engine.core.ids import RowId
 from engine.linkage.change import Change
+from engine.records.record import ImagingOrder
 from engine.store.unit import Unit
 
 
@@ -36,6 +37,8 @@ class Applied:
     notes: tuple[str, ...] = ()
     patient_id: RowId | None = None
     order_id: RowId | None = None
+    order: ImagingOrder | None = None
+    """As the fact left it; None where something that waited, or another fact, may have moved it since."""
 
 
 def write_change(unit: Unit, change: Change, desk: Desk) -> None:

@@ -14,7 +14,9 @@ from engine.config.site import Site
 from engine.core.errors import PeerError
 from engine.core.ids import BlobKey, RowId
 from engine.linkage.change import Act, Change
+from engine.linkage.evidence import contradicts
 from engine.linkage.study import grown_study, new_study
+from engine.records.exchange import Sameness
 from engine.records.fact import InstanceFact
 from engine.records.record import Instance, Series, Study
 from engine.records.state import Danger
@@ -33,6 +35,18 @@ class _Kept(Enum):
     STORED = "stored"
     KNOWN = "known"
     ASIDE = "aside"
+
+
+@dataclass(frozen=True, slots=True)
+class _Compare:
+    """Whether two copies have the same pixels decides: the writer does not wait for that."""
+
+    first: BlobKey
+    second: BlobKey
+
+
+Compare = Callable[[BlobKey, BlobKey], Sameness]
+"""Says whether two stored instances have the same pixels; blocks while it reads them."""
 
 
 @dataclass(slots=True)
@@ -54,11 +68,13 @@ class ImageIntake:
         writer: Writer,
         wake: Callable[[str], None],
         quiet: Callable[[], None],
+        compare: Compare,
     ) -> None:
         self._site = site
         self._writer = writer
         self._wake = wake
         self._quiet = quiet
+        self._compare = compare
         self.counts = ImageCounts()
 
     async def accept(self, said: InstanceFact, default_issuer: str = "") -> None:
@@ -70,7 +86,13 @@ class ImageIntake:
         """
         site = self._site()
         desk = Desk(site=site, wake=self._wake)
-        kept = await asyncio.shield(self._writer.submit(lambda unit: self._apply(unit, said, default_issuer, desk)))
+
+        def apply(sameness: Sameness | None) -> asyncio.Future[_Kept | _Compare]:
+            return self._writer.submit(lambda unit: self._apply(unit, said, default_issuer, desk, sameness))
+
+        kept = await asyncio.shield(apply(None))
+        if isinstance(kept, _Compare):
+            kept = await asyncio.shield(apply(await asyncio.to_thread(self._compare, kept.first, kept.second)))
         if kept is _Kept.ASIDE:
             self.counts.collision += 1
             raise InstanceCollision("instance exists with other content")
@@ -79,12 +101,14 @@ class ImageIntake:
         else:
             self.counts.stored += 1
 
-    def _apply(self, unit: Unit, said: InstanceFact, default_issuer: str, desk: Desk) -> _Kept:
+    def _apply(
+        self, unit: Unit, said: InstanceFact, default_issuer: str, desk: Desk, sameness: Sameness | None
+    ) -> _Kept | _Compare:
         copies = known.instances(unit, said.sop_uid)
         row = unit.new_id()
         change = Change(Act(now=unit.now, cause_kind="instance", cause_id=row, new_id=unit.new_id))
         if copies:
-            return self._again(unit, said, copies, row, change, desk)
+            return self._again(unit, said, copies, row, change, desk, sameness)
         study, series, undecided = self._file(unit, said, default_issuer, change, desk.site)
         change.create(_instance(said, row, series.id, study.id, unit, served=True))
         if undecided:
@@ -119,7 +143,7 @@ class ImageIntake:
         else:
             series = replace(found, instance_count=found.instance_count + 1)
             change.alter(series)
-        holds = known.holds_of_study(unit, study.id)
+        holds = known.holds_of_study(unit, study.id) if contradicts(study, said, issuer) else ()
         grown = grown_study(
             study, said, new_series=found is None, quiet_due_at=due, holds=holds, change=change, issuer=issuer
         )
@@ -134,17 +158,22 @@ class ImageIntake:
         row: RowId,
         change: Change,
         desk: Desk,
-    ) -> _Kept:
-        """Same SOP Instance UID once more (spec/reconcile.md section 8)."""
-        if any(copy.blob == said.blob for copy in copies):
-            first = next(copy for copy in copies if copy.blob == said.blob)
-            return _Kept.KNOWN if first.served else _Kept.ASIDE
+        sameness: Sameness | None,
+    ) -> _Kept | _Compare:
+        """Same SOP Instance UID once more (spec/reconcile.md section 8); `sameness` None: not compared yet."""
         first = copies[0]
+        if first.blob == said.blob:
+            return _Kept.KNOWN
         study = known.study(unit, first.study_id)
         series = known.series(unit, first.study_id, said.series_uid)
         same_place = study is not None and study.study_uid == said.study_uid and series is not None
-        same_pixels = first.pixel_digest == said.pixel_digest and first.transfer_syntax == said.transfer_syntax
-        harmless = same_place and same_pixels
+        if same_place and sameness is None:
+            return _Compare(first.blob, BlobKey(said.blob))
+        harmless = same_place and sameness is not Sameness.OTHER
+        if harmless and sameness is Sameness.SAME:
+            return _Kept.KNOWN
+        if any(copy.blob == said.blob for copy in copies):  # it was set aside before: the same answer again
+            return _Kept.KNOWN if harmless else _Kept.ASIDE
         change.create(_instance(said, row, first.series_id, first.study_id, unit, served=False))
         change.hold(
             "instance_header_differs" if harmless else "uid_collision",
@@ -188,7 +217,6 @@ def _instance(
         number=said.instance_number,
         blob=BlobKey(said.blob),
         size_bytes=said.size_bytes,
-        pixel_digest=said.pixel_digest,
         served=served,
         received_at=unit.now,
         cause_id=row,

@@ -21,7 +21,7 @@ from engine.broker.order_answer import answer_applied, answer_refused
 from engine.broker.validation import NOTHING_FOUND, Findings, StandardCheck, examine, no_check, problems_text
 from engine.config.route import Route
 from engine.config.site import Site
-from engine.core.errors import EngineError, PeerError
+from engine.core.errors import EngineError, PeerError, StorageError
 from engine.core.ids import RowId
 from engine.core.limits import Limits
 from engine.core.outcomes import outcome_of
@@ -191,6 +191,12 @@ class MessageIntake:
         return _Read(body=body, message=message, results=results, error=findings.refusal(), findings=findings)
 
     def _submit(self, read: _Read, peer: Peer, site: Site) -> asyncio.Future[Reply]:
+        try:
+            self._blobs.check_space()
+        except StorageError as full:  # nothing is answered: the sender keeps its message
+            refused: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+            refused.set_exception(full)
+            return refused
         entry = self._entry(read, peer, site)
         error = read.error
         if error is not None:

@@ -140,6 +140,10 @@ class Lanes:
                 unit.insert([_refused(unit, notice, code)])
 
         await self._writer.submit(work)
+        if state is DeliveryState.DEAD:
+            log.warning("notice.dead_lettered", destination=self.destination, row=notice.id, code=code)
+        elif state is DeliveryState.RETRY and notice.attempts == 0:
+            log.warning("notice.delayed", destination=self.destination, row=notice.id, code=code)
 
 
 def _refused(unit: Unit, notice: Waiting, code: str) -> Event:

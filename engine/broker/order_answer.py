@@ -54,7 +54,9 @@ def answer_applied(
 
 
 def _group(unit: Unit, members: Sequence[Segment], fact: OrderFact, applied: Applied) -> GroupAnswer:
-    order = known.order_row(unit, applied.order_id) if applied.order_id is not None else None
+    order = applied.order
+    if order is None and applied.order_id is not None:
+        order = known.order_row(unit, applied.order_id)
     stated = plain(fact.filler_number) or plain(fact.placer_number)
     return GroupAnswer(
         segments=members,

@@ -133,6 +133,7 @@ class ResourceIntake:
             StorageError: nothing was kept; answer 503.
         """
         site = self._site()
+        self._blobs.check_space()
         entry = await self._entry(posted, site)
         try:
             read = await self._read(posted, site)

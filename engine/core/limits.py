@@ -34,7 +34,7 @@ class Limits:
     """Maximum length we advertise and accept for one P-DATA-TF PDU."""
     associate_pdu_bytes: int = 256 * KIB
     associations: int = 64
-    associations_per_ae: int = 16
+    associations_per_ae: int = 8
     association_request_s: float = 10.0
     association_idle_s: float = 60.0
     pdu_open_s: float = 30.0

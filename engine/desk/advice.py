@@ -27,7 +27,8 @@ _ADVICE = {
     "that the images came to, or the Issuer of Patient ID at the modality.",
     "patient_id_missing": "The modality sent no patient ID. Correct it there and send the images again.",
     "patient_id_differs_from_order": "Compare the patient of the images with the patient of the order. If it is the "
-    "same person, register the images' ID for that patient, or correct it at the modality and send again.",
+    "same person, have the HIS register the images' ID for that patient (ADT A08 with both IDs, or a merge): the study "
+    "then links by itself. If it is another person, have the right order placed for that person.",
     "uid_and_accession_of_different_orders": "Ask the department which of the two examinations was done, and correct "
     "the images at the modality.",
     "several_procedures_fit": "Ask the department which procedure was done. Choosing the worklist entry at the "

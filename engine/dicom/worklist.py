@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from engine.core.limits import DEFAULT_LIMITS, Limits
-from engine.dicom.dataset_error import IdentifierTooLarge, MalformedIdentifier
+from engine.dicom.dataset_error import IdentifierTooLarge, MalformedIdentifier, UnreadableDataSet
 from engine.dicom.dictionary import keyword_of
 from engine.dicom.encode import Encoder, best_encoding, declared
 from engine.dicom.key import Key, KeyReader
 from engine.dicom.matching import is_wildcard
-from engine.dicom.scanner import EVERYTHING, EXPLICIT_BIG, scan
+from engine.dicom.scanner import EVERYTHING, EXPLICIT_BIG, scan_to
 from engine.dicom.temporal import key_span
 from engine.dicom.text import character_sets
 from engine.dicom.tree import Tree, Value
@@ -27,6 +27,7 @@ PENDING_WITH_UNSUPPORTED_KEYS: Final = 0xFF01
 DEFAULT_CHARSETS: Final = ("ISO_IR 192",)
 
 _STEPS: Final = 0x00400100
+_MODALITY: Final = 0x00080060
 _ONLY_IN_STEP: Final = frozenset(
     {*range(0x00400001, 0x0040000A), 0x00400010, 0x00400011, 0x00400012, 0x00400020, 0x00400400}
 )
@@ -65,9 +66,16 @@ class Request:
         """
         if len(identifier) > limits.identifier_bytes:
             raise IdentifierTooLarge(limit=limits.identifier_bytes)
-        elements = scan(identifier, transfer_syntax, stop_before=EVERYTHING, limits=limits)
+        found = scan_to(identifier, transfer_syntax, stop_before=EVERYTHING, limits=limits)
+        elements = found.elements
+        if found.end < len(identifier):
+            raise UnreadableDataSet(offset=found.end, may_fall_back=False)
         for tag in _ONLY_IN_STEP.intersection(elements):
             raise MalformedIdentifier("key belongs into the step sequence", keyword=keyword_of(tag))
+        if (
+            _MODALITY in elements and elements[_MODALITY].value
+        ):  # matched here, it would find nothing and say so to nobody
+            raise MalformedIdentifier("key belongs into the step sequence", keyword=keyword_of(_MODALITY))
         reader = KeyReader(is_big_endian=transfer_syntax == EXPLICIT_BIG)
         keys = reader.keys(elements, ())
         return cls(keys=keys, unsupported=tuple(reader.unsupported))

@@ -141,6 +141,8 @@ def place_again(
         known = _reopened(known, procedure, change)
     trial = Change(change.act)
     after = update(said, known, numbers, policy, trial)
+    if procedure.state is OrderState.CANCELLED and not is_reopened:
+        raise DuplicateOrder("the order was cancelled; place it again under a new number", where="ORC^1^2")
     if not trial.new and not trial.changed and not is_reopened:
         change.notes.extend(trial.notes or ["the order was already placed with the same content"])
         return known

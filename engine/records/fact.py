@@ -336,7 +336,6 @@ class InstanceFact:
     series_description: str = ""
     instance_number: str = ""
     request_attributes: tuple[RequestAttributes, ...] = ()
-    pixel_digest: str = ""
     blob: str = ""
     size_bytes: int = 0
     source_ae: str = ""

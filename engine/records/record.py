@@ -235,8 +235,6 @@ class Instance:
     number: str = ""
     blob: BlobKey
     size_bytes: int
-    pixel_digest: str = ""
-    """SHA-256 of the value of Pixel Data as received; "" without pixels."""
     served: bool = True
     """False for a copy that was set aside (duplicate with other content)."""
     received_at: datetime

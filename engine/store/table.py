@@ -329,7 +329,6 @@ instance = Table(
     _text("number"),
     _text("blob"),
     _int("size_bytes"),
-    _text("pixel_digest"),
     _int("served", default=1),
     _int("received_at"),
     _int("cause_id"),

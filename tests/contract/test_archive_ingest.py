@@ -20,6 +20,7 @@ import pytest
 
 from engine.archive.ingest import Ingest
 from engine.archive.part10 import file_head, read_head
+from engine.archive.pixels import StoredPixels, pixel_digest
 from engine.blobs.errors import OutOfSpace, WriteFailed
 from engine.blobs.folder import FolderStore
 from engine.core.errors import EngineError, PeerError
@@ -27,6 +28,7 @@ from engine.core.ids import BlobKey
 from engine.core.limits import DEFAULT_LIMITS, Limits
 from engine.dicom.encode import Encoder, encode
 from engine.dicom.scanner import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from engine.records.exchange import Sameness
 from engine.records.fact import InstanceFact, RequestAttributes
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -98,6 +100,12 @@ def data_set(syntax: str = EXPLICIT_LITTLE, pixels: bytes = PIXELS, **changed: A
     return body + Encoder(syntax).header(0x7FE00010, "OW", len(pixels)) + pixels
 
 
+def pixels_of(blobs: FolderStore, fact: InstanceFact) -> str:
+    content = blobs.read(BlobKey(fact.blob))
+    head = read_head(content)
+    return pixel_digest(content, head.transfer_syntax, LIMITS, start=head.data_set_at)
+
+
 async def store(
     ingest: Ingest,
     content: bytes,
@@ -116,7 +124,9 @@ def leftovers(root: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG])
-async def test_the_fact_says_what_the_header_says(ingest: Ingest, records: Records, syntax: str) -> None:
+async def test_the_fact_says_what_the_header_says(
+    ingest: Ingest, records: Records, blobs: FolderStore, syntax: str
+) -> None:
     await store(ingest, data_set(syntax), syntax)
 
     (fact,) = records.facts
@@ -127,7 +137,7 @@ async def test_the_fact_says_what_the_header_says(ingest: Ingest, records: Recor
         RequestAttributes(accession_number="A1", rp_id="RP1", sps_id="S1"),
         RequestAttributes(accession_number="A2", study_uid="1.2.4"),
     )
-    assert fact.pixel_digest == hashlib.sha256(PIXELS).hexdigest()
+    assert pixels_of(blobs, fact) == hashlib.sha256(PIXELS).hexdigest()
     assert (fact.transfer_syntax, fact.source_ae) == (syntax, "CT1")
 
 
@@ -290,14 +300,16 @@ async def test_discard_after_finish_does_not_disturb_the_thread(ingest: Ingest, 
     assert len(records.facts) == 1
 
 
-async def test_headers_longer_than_usual_are_read_to_their_end(ingest: Ingest, records: Records) -> None:
+async def test_headers_longer_than_usual_are_read_to_their_end(
+    ingest: Ingest, records: Records, blobs: FolderStore
+) -> None:
     long: dict[str, Any] = {"ImageComments": "x" * 60_000, "RequestedProcedureComments": "y" * 60_000}
 
     await store(ingest, data_set(**long), cut=4096)
 
     (fact,) = records.facts
     assert len(fact.request_attributes) == 2
-    assert fact.pixel_digest == hashlib.sha256(PIXELS).hexdigest()
+    assert pixels_of(blobs, fact) == hashlib.sha256(PIXELS).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -312,14 +324,40 @@ async def test_headers_longer_than_usual_are_read_to_their_end(ingest: Ingest, r
     ],
 )
 async def test_which_value_counts_as_pixels(
-    ingest: Ingest, records: Records, elements: list[tuple[int, str, bytes]], has_pixels: bool
+    ingest: Ingest, records: Records, blobs: FolderStore, elements: list[tuple[int, str, bytes]], has_pixels: bool
 ) -> None:
     encoder = Encoder(EXPLICIT_LITTLE)
     tail = b"".join(encoder.header(tag, vr, len(value)) + value for tag, vr, value in elements)
 
     await store(ingest, encode(TREE, EXPLICIT_LITTLE) + tail)
 
-    assert records.facts[0].pixel_digest == (hashlib.sha256(PIXELS).hexdigest() if has_pixels else "")
+    assert pixels_of(blobs, records.facts[0]) == (hashlib.sha256(PIXELS).hexdigest() if has_pixels else "")
+
+
+async def test_pixels_of_stored_instances_are_compared(ingest: Ingest, records: Records, blobs: FolderStore) -> None:
+    for content in (data_set(), data_set(PatientName="TEST^ALFA"), data_set(pixels=PIXELS[::-1])):
+        await store(ingest, content)
+    first, header, pixels = (BlobKey(fact.blob) for fact in records.facts)
+    stored = StoredPixels(blobs, LIMITS)
+
+    assert stored.compare(first, header) is Sameness.OTHER_HEADER
+    assert stored.compare(first, pixels) is Sameness.OTHER
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+async def test_a_lost_or_damaged_instance_is_the_same_as_none(
+    ingest: Ingest, records: Records, blobs: FolderStore, *, is_lost: bool
+) -> None:
+    for content in (data_set(), data_set(PatientName="TEST^ALFA")):
+        await store(ingest, content)
+    first, second = (BlobKey(fact.blob) for fact in records.facts)
+    path = blobs.path(first)
+    if is_lost:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+
+    assert StoredPixels(blobs, LIMITS).compare(first, second) is Sameness.OTHER
 
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -338,7 +376,7 @@ async def test_a_deflated_data_set_is_indexed_and_kept_deflated(
     await store(ingest, content, DEFLATED)
 
     (fact,) = records.facts
-    assert fact.pixel_digest == hashlib.sha256(PIXELS).hexdigest()
+    assert pixels_of(blobs, fact) == hashlib.sha256(PIXELS).hexdigest()
     assert blobs.read(BlobKey(fact.blob)).endswith(content)
 
 

@@ -18,7 +18,7 @@ from engine.broker.quiet import QuietTimer
 from engine.config.site import load_site
 from engine.core.clock import SystemClock
 from engine.core.limits import Limits
-from engine.records.exchange import Peer
+from engine.records.exchange import Peer, Sameness
 from engine.records.fact import InstanceFact, RequestAttributes
 from engine.store import table
 from engine.store.database import migrate, open_engine, sqlite_url
@@ -39,11 +39,14 @@ FACT = InstanceFact(
     sex="F",
     accession_number="ACC0001",
     modality="CT",
-    pixel_digest="p1",
     blob="b1",
     size_bytes=1000,
     source_ae="CT1",
 )
+
+
+def compare(one: str, other: str) -> Sameness:
+    return {"b2": Sameness.OTHER_HEADER, "re-encoded": Sameness.SAME}.get(other, Sameness.OTHER)
 
 
 @dataclass
@@ -88,7 +91,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         return None
 
     quiet = QuietTimer(site=current, writer=writer, reader=reader, clock=clock, wake=wake)
-    images = ImageIntake(site=current, writer=writer, wake=wake, quiet=quiet.arm)
+    images = ImageIntake(site=current, writer=writer, wake=wake, quiet=quiet.arm, compare=compare)
     blobs = FolderStore(tmp_path / "blobs", Limits(disk_floor_bytes=0, disk_floor_share=0.0))
     messages = MessageIntake(site=current, writer=writer, blobs=blobs, wake=wake, limits=Limits())
     yield Desk(images, messages, writer, reader, quiet)
@@ -123,9 +126,18 @@ async def test_the_same_bytes_again_are_success_and_nothing_new(desk: Desk) -> N
     assert await desk.holds() == []
 
 
+async def test_the_same_data_set_in_another_transfer_syntax_is_success_and_nothing_new(desk: Desk) -> None:
+    await desk.images.accept(FACT)
+    await desk.images.accept(replace(FACT, blob="re-encoded", transfer_syntax="1.2.840.10008.1.2"))
+
+    assert len(await desk.rows(table.instance)) == 1
+    assert await desk.holds() == []
+
+
 async def test_another_header_with_the_same_pixels_keeps_the_first_and_asks_a_person(desk: Desk) -> None:
     await desk.images.accept(FACT)
-    await desk.images.accept(replace(FACT, blob="b2", patient_name="TEST^ALFA"))
+    for _ in range(2):  # sent again: the answer stays success
+        await desk.images.accept(replace(FACT, blob="b2", patient_name="TEST^ALFA"))
 
     assert [row["served"] for row in await desk.rows(table.instance)] == [1, 0]
     assert await desk.holds() == ["instance_header_differs"]
@@ -134,15 +146,15 @@ async def test_another_header_with_the_same_pixels_keeps_the_first_and_asks_a_pe
 
 @pytest.mark.parametrize(
     "change",
-    [{"pixel_digest": "p2"}, {"study_uid": "1.2.3"}, {"series_uid": "1.2.4"}],
+    [{"blob": "b3"}, {"study_uid": "1.2.3"}, {"series_uid": "1.2.4"}],
     ids=["pixels", "study", "series"],
 )
-async def test_a_collision_is_refused_but_kept_aside(desk: Desk, change: dict[str, str]) -> None:
+async def test_a_collision_is_refused_but_kept_aside(desk: Desk, change: dict[str, Any]) -> None:
     await desk.images.accept(FACT)
 
     for _ in range(2):  # a modality tries again: the answer is the same
         with pytest.raises(InstanceCollision):
-            await desk.images.accept(replace(FACT, blob="b2", **change))
+            await desk.images.accept(replace(FACT, **{"blob": "b2"} | change))
 
     assert [row["served"] for row in await desk.rows(table.instance)] == [1, 0]
     assert await desk.holds() == ["uid_collision"]

@@ -21,7 +21,7 @@ from engine.core.clock import SystemClock
 from engine.core.ids import BlobKey
 from engine.core.limits import Limits
 from engine.hl7.message import Message
-from engine.records.exchange import Peer
+from engine.records.exchange import Peer, Sameness
 from engine.records.fact import InstanceFact
 from engine.store import known, table
 from engine.store.database import migrate, open_engine, sqlite_url
@@ -132,7 +132,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         """The quiet timer is fired by hand."""
 
     intake = MessageIntake(site=lambda: sites[-1], writer=writer, blobs=blobs, wake=wake, limits=Limits())
-    images = ImageIntake(site=lambda: sites[-1], writer=writer, wake=wake, quiet=arm)
+    images = ImageIntake(site=lambda: sites[-1], writer=writer, wake=wake, quiet=arm, compare=lambda *_: Sameness.OTHER)
     quiet = QuietTimer(site=lambda: sites[-1], writer=writer, reader=reader, clock=clock, wake=wake)
     yield Desk(intake, images, quiet, clock, writer, reader, blobs, sites)
     await writer.stop()

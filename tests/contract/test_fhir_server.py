@@ -24,7 +24,7 @@ from engine.core.clock import SystemClock
 from engine.core.limits import Limits
 from engine.fhir.capability import SERVED
 from engine.fhir.validation import find_issues
-from engine.records.exchange import Peer
+from engine.records.exchange import Peer, Sameness
 from engine.records.fact import InstanceFact
 from engine.store import table
 from engine.store.database import migrate, open_engine, sqlite_url
@@ -110,7 +110,9 @@ async def hospital(tmp_path: Path, files: dict[str, str]) -> AsyncIterator[Hospi
         return
 
     messages = MessageIntake(site=lambda: site, writer=writer, blobs=blobs, wake=wake, limits=limits)
-    images = ImageIntake(site=lambda: site, writer=writer, wake=wake, quiet=lambda: None)
+    images = ImageIntake(
+        site=lambda: site, writer=writer, wake=wake, quiet=lambda: None, compare=lambda *_: Sameness.OTHER
+    )
     resources = ResourceIntake(site=lambda: site, writer=writer, reader=reader, blobs=blobs, wake=wake, limits=limits)
     app = web.Application()
     add_fhir(app, site=lambda: site, intake=resources, reader=reader, limits=limits)

@@ -102,3 +102,20 @@ async def test_a_foreign_image_links_to_the_order_it_was_made_for(running: Runni
     assert detail["studies"][0]["link"]["rule"] == "B1"
     (notice,) = await running.ris.wait_for(1)
     assert image.StudyInstanceUID in notice.text
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm", "reportsi.dcm", "rtplan.dcm"])
+async def test_an_object_that_comes_again_in_another_transfer_syntax_is_no_collision(
+    running: Running, dcmtk: Dcmtk, corpus: Path, name: str
+) -> None:
+    path = corpus / "dicom" / "pydicom__pydicom" / name
+    for syntax in ("-xe", "-xi", "-xb"):
+        code, output = await run(
+            dcmtk.storescu, "-v", syntax, "-aec", "ISTHMUS", "127.0.0.1", str(running.dicom_port), str(path)
+        )
+        assert code == 0, output
+        assert "Received Store Response (Success)" in output
+
+    (study,) = (await running.get("/api/studies"))["studies"]
+    assert study["instances"] == 1
+    assert not [hold for hold in (await running.get("/api/holds"))["holds"] if hold["danger"] == "RED"]

@@ -17,6 +17,7 @@ from pydicom.multival import MultiValue
 
 from engine.archive.index import FIELDS, Indexed, index
 from engine.archive.part10 import read_head
+from engine.archive.pixels import pixel_digest
 from engine.core.errors import PeerError
 from engine.core.limits import DEFAULT_LIMITS, Limits
 from engine.dicom.dataset_error import UnreadableDataSet
@@ -50,6 +51,13 @@ def read_by_us(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Indexed:
         return index(content, IMPLICIT_LITTLE, limits)
     head = read_head(content)
     return index(content, head.transfer_syntax or IMPLICIT_LITTLE, limits, start=head.data_set_at)
+
+
+def digest_by_us(content: bytes) -> str:
+    if content[128:132] != b"DICM":
+        return pixel_digest(content, IMPLICIT_LITTLE, DEFAULT_LIMITS)
+    head = read_head(content)
+    return pixel_digest(content, head.transfer_syntax or IMPLICIT_LITTLE, DEFAULT_LIMITS, start=head.data_set_at)
 
 
 @pytest.fixture
@@ -120,7 +128,7 @@ def test_pydicom_reads_what_the_scanner_refuses(corpus: Path, quiet_pydicom: Non
 
     assert refused.value.may_fall_back
     assert ours.texts["modality"] == "US"
-    assert ours.pixel_digest
+    assert digest_by_us(content)
 
 
 def replace_issuer(texts: dict[str, str]) -> dict[str, str]:
@@ -141,15 +149,14 @@ def test_pixel_digest_is_of_the_value_as_received(corpus: Path, quiet_pydicom: N
     checked = 0
     for name, path in files(corpus):
         try:
-            ours = read_by_us(path.read_bytes())
+            ours = digest_by_us(path.read_bytes())
         except PeerError:
             continue
         theirs = pydicom.dcmread(path, force=True)
         if theirs.file_meta.get("TransferSyntaxUID", "").endswith(".1.99"):
             continue
         value = next((theirs[keyword].value for keyword in PIXELS if keyword in theirs), b"")
-        assert ours.pixel_digest == (hashlib.sha256(value).hexdigest() if value else ours.pixel_digest), name
-        assert bool(ours.pixel_digest) == bool(value), name
+        assert ours == (hashlib.sha256(value).hexdigest() if value else ""), name
         checked += 1
 
     assert checked >= 200

@@ -217,15 +217,23 @@ def test_a_new_order_again_with_other_content_is_a_change_where_the_site_says_so
     assert "no station group for modality US" in book.change.notes[0]
 
 
-@pytest.mark.parametrize("control", ["CA", "XO"])
-def test_the_same_new_order_after_its_end_is_still_a_repetition(control: str) -> None:
+def test_the_same_new_order_after_its_completion_is_still_a_repetition() -> None:
     book = Book()
     book.place()
-    book.place(following(control, "CM" if control == "XO" else None))
+    book.place(following("XO", "CM"))
 
     book.place()
 
     assert book.nothing
+
+
+def test_a_cancelled_order_placed_again_is_refused_and_never_answered_as_if_it_stood() -> None:
+    book = Book()
+    book.place()
+    book.place(following("CA"))
+
+    with pytest.raises(DuplicateOrder, match="cancelled"):
+        book.place()
 
 
 # --- several procedures and steps ------------------------------------------------------------------------------------

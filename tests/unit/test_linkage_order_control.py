@@ -186,12 +186,13 @@ def test_a_sender_may_cancel_and_place_again_for_every_change() -> None:
     assert again.steps[0].start == "20260302110000"
 
 
-def test_a_cancelled_order_placed_again_by_others_is_not_opened() -> None:
+def test_a_cancelled_order_placed_again_by_others_is_refused() -> None:
     book = Book()
     book.place()
     book.place(following("CA"))
 
-    assert book.place(said()).order.state is OrderState.CANCELLED
+    with pytest.raises(DuplicateOrder, match="cancelled"):
+        book.place(said())
 
 
 def test_a_code_may_be_left_alone_or_mean_what_another_means() -> None:

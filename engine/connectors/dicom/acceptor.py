@@ -277,7 +277,9 @@ class AcceptorConnection(Connection):
 
     def _finished(self, reply: ResponseWriter) -> None:
         self._task = self._reply = self._service = None
-        self._admission.answered(reply.operation)
+        self._admission.answered(reply.operation, is_refused=reply.error is not None)
+        if reply.error is not None:
+            self._log.warning("request.refused", code=reply.error.code, calling_ae=self._peer.calling_ae)
         self._depart()
         if self._is_draining:
             self.drain_out()

@@ -64,6 +64,8 @@ class Admission:
         self.refused_associations = 0
         self.requests: Counter[int] = Counter()
         """Requests answered, by Command Field."""
+        self.refusals: Counter[int] = Counter()
+        """Those of them that were refused."""
         self.is_draining = False
         self._ae_title = ae_title.strip()
         self._strict_ae = strict_ae
@@ -122,6 +124,7 @@ class Admission:
         if not self._by_ae[calling_ae]:
             del self._by_ae[calling_ae]
 
-    def answered(self, operation: int) -> None:
+    def answered(self, operation: int, *, is_refused: bool) -> None:
         """Count a request that was answered."""
         self.requests[operation] += 1
+        self.refusals[operation] += is_refused

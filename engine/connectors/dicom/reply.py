@@ -23,6 +23,7 @@ class ResponseWriter:
         "_heads",
         "_max_pdu",
         "_request",
+        "error",
         "is_cancelled",
         "message_id",
         "operation",
@@ -36,6 +37,8 @@ class ResponseWriter:
         self._heads: dict[tuple[int, bool], bytes] = {}
         self.operation = dimse.number(request, "CommandField")
         self.message_id = dimse.number(request, "MessageID")
+        self.error: EngineError | None = None
+        """What the request was refused for, once it was."""
         self.is_cancelled = False
 
     def send(self, status: int, *, data_set: bytes | None = None, fields: Mapping[str, Value] | None = None) -> None:
@@ -60,6 +63,7 @@ class ResponseWriter:
 
     def fail(self, error: EngineError) -> None:
         """Answer with the status of an error."""
+        self.error = error
         failure = failure_of(error)
         self.send(failure.status, fields=failure.fields())
 

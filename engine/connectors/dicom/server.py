@@ -90,6 +90,10 @@ class DicomServer:
         """Return how many requests of one kind were answered since the start."""
         return self._admission.requests[operation]
 
+    def refused_requests(self, operation: Operation) -> int:
+        """Return how many requests of one kind were answered with a failure since the start."""
+        return self._admission.refusals[operation]
+
     async def start(self) -> None:
         """Bind and listen.
 

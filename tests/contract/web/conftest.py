@@ -24,6 +24,7 @@ from engine.connectors.web.application import add_web
 from engine.core.ids import RowId
 from engine.core.limits import Limits
 from engine.desk.status import Check, Counts, DestinationStatus, ListenerStatus
+from engine.records.exchange import Sameness
 from engine.records.fact import IdentifierFact, InstanceFact, OrderFact, PatientFact
 from engine.records.record import Event
 from engine.records.state import DeliveryState, MessageState
@@ -108,7 +109,9 @@ class Hospital:
         self.reader = Reader(self.engine)
         self.blobs = FolderStore(folder / "blobs", self.limits)
         self.status = SteadyStatus()
-        self._images = ImageIntake(site=lambda: self.site, writer=self.writer, wake=_nobody, quiet=_nothing)
+        self._images = ImageIntake(
+            site=lambda: self.site, writer=self.writer, wake=_nobody, quiet=_nothing, compare=lambda *_: Sameness.OTHER
+        )
         self._quiet = QuietTimer(
             site=lambda: self.site, writer=self.writer, reader=self.reader, clock=self.clock, wake=_nobody
         )
@@ -153,11 +156,11 @@ class Hospital:
                 state=MessageState.HELD if applied is not None and applied.held else state,
                 code=code,
                 text=text,
-                answer=b"MSH|^~\\&|ISTHMUS\rMSA|AA|" + control_id.encode() + b"\r",
                 routes=("orders-from-his",),
                 revision=self.site.revision,
             )
-            journal.write(unit, row, entry, unit.now)
+            answer = b"MSH|^~\\&|ISTHMUS\rMSA|AA|" + control_id.encode() + b"\r"
+            journal.write(unit, row, entry, unit.now, answer)
             return (row, applied)
 
         return await self.writer.submit(work)
