@@ -26,6 +26,7 @@ from engine.linkage.identity import KnownPatient
 from engine.linkage.order import KnownOrder, OrderWorld, apply_order, order_numbers, parent_numbers
 from engine.linkage.policy import OrderPolicy
 from engine.linkage.state_table import OrderAction
+from engine.linkage.step import patient_flaw
 from engine.linkage.visit import note_visit
 from engine.records.explicit import plain
 from engine.records.fact import OrderFact
@@ -125,6 +126,7 @@ def _apply(
     if isinstance(patient, Hold):
         write_change(unit, change, desk)
         return Applied(held=True, declined=True, notes=(f"held: {patient.reason}",))
+    policy = replace(policy, patient_flaw=patient_flaw(patient))
     fact = _with_visit(unit, fact, patient.patient, change)
     result = apply_order(fact, patient.patient, _world(unit, fact, action, groups), policy, change)
     write_change(unit, change, desk)

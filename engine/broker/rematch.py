@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from engine.broker.apply_report import rematch_reports, settle_reports
 from engine.broker.decision import Desk, write_change
@@ -12,6 +13,7 @@ from engine.linkage.change import Act, Change
 from engine.linkage.evidence import StudyWorld, evidence_of
 from engine.linkage.identity import KnownPatient
 from engine.linkage.match import Decision, Match, match_study
+from engine.linkage.step import patient_flaw, released_steps
 from engine.linkage.study import decide_links, tell_completion
 from engine.linkage.transition import KnownOrder
 from engine.records.fact import RequestAttributes
@@ -89,7 +91,12 @@ def refresh_patient(unit: Unit, patient_id: RowId, act: Act, desk: Desk) -> None
     patient = known.survivor(unit, patient_id)
     assert patient is not None  # whoever asks has just written it
     for order_id in known.open_orders_of_patient(unit, patient.patient.id):
-        worklist.put(unit, worklist_items(known.order(unit, order_id), patient, desk.site.issuers))
+        order = known.order(unit, order_id)
+        if order.holds and not patient_flaw(patient):
+            change = Change(act)
+            order = replace(order, steps=released_steps(order.steps, order.holds, change))
+            write_change(unit, change, desk)
+        worklist.put(unit, worklist_items(order, patient, desk.site.issuers))
     waiting = known.waiting_studies(unit, uids=(), accessions=(), patient_ids=values_of(patient))
     rematch(unit, waiting, act, desk)
     rematch_reports(unit, values_of(patient), act, desk)

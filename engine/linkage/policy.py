@@ -40,5 +40,7 @@ class OrderPolicy:
     sender: str = ""
     controls: Controls = field(default_factory=dict)
     """What (ORC-1, ORC-5) mean to this sender where that differs from the table."""
+    patient_flaw: str = ""
+    """What of the patient a modality cannot be told, in words that begin with `patient`; "" when nothing."""
     numbers_orders: bool = False
     """Whether an order without any number gets one: only where the answer carries it back."""

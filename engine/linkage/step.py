@@ -12,13 +12,15 @@ from datetime import datetime
 
 from engine.dicom.uid import is_uid
 from engine.linkage.change import Change
+from engine.linkage.identity import KnownPatient
 from engine.linkage.policy import OrderPolicy
 from engine.records.explicit import NULL, plain, updated
 from engine.records.fact import OrderFact, StepFact
-from engine.records.record import ImagingOrder, RequestedProcedure, ScheduledStep
-from engine.records.state import Danger, StepState
+from engine.records.record import Hold, ImagingOrder, RequestedProcedure, ScheduledStep
+from engine.records.state import Danger, HoldState, StepState
 
 _SH = 16
+_LO = 64
 _AE = 16
 _DT = re.compile(r"(?P<day>\d{8})(?P<time>(?:\d\d){0,3})(?:\.\d+)?(?P<offset>[+-]\d{4})?")
 _ACQUIRED = frozenset(
@@ -221,7 +223,7 @@ def settled(
     stations = step.station_aes or from_code or policy.stations(modality)
     state = StepState.SCHEDULED if step.state is StepState.HELD_INCOMPLETE else step.state
     step = replace(step, modality=modality, station_aes=stations, missing="", state=state)
-    missing = what_is_missing(step, order, procedure)
+    missing = what_is_missing(step, order, procedure) or policy.patient_flaw
     return replace(step, missing=missing, state=StepState.HELD_INCOMPLETE) if missing else step
 
 
@@ -241,6 +243,8 @@ def what_is_missing(step: ScheduledStep, order: ImagingOrder, procedure: Request
         ("requested procedure ID", procedure.rp_id),
         ("scheduled procedure step ID", step.sps_id),
     ):
+        if "\\" in identifier:
+            return f"{name} in a form DICOM can hold: a backslash would part it into two values"
         if len(identifier) > _SH:
             return f"{name} in a form DICOM can hold: it has {len(identifier)} characters, {_SH} fit, it is never cut"
     if not is_uid(procedure.study_uid):
@@ -248,6 +252,37 @@ def what_is_missing(step: ScheduledStep, order: ImagingOrder, procedure: Request
     if any(len(title) > _AE for title in step.station_aes):
         return f"station AE title in a form DICOM can hold: {_AE} characters at most"
     return ""
+
+
+def patient_flaw(patient: KnownPatient) -> str:
+    """Return what of a patient a modality cannot be told, in words; "" when nothing.
+
+    Source: spec/worklist.md section 3 (Patient's Name and Patient ID are needed before a step is served).
+    """
+    identifier = next((each for each in patient.identifiers if each.is_primary), next(iter(patient.identifiers), None))
+    if identifier is None:
+        return "patient ID: send PID-3"
+    if len(identifier.value) > _LO:
+        return f"patient ID in a form DICOM can hold: it has {len(identifier.value)} characters, {_LO} fit"
+    if "\\" in identifier.value:
+        return "patient ID in a form DICOM can hold: a backslash would part it into two values"
+    return "" if patient.patient.name.strip("^= ") else "patient name: send PID-5"
+
+
+def released_steps(steps: Sequence[ScheduledStep], holds: Sequence[Hold], change: Change) -> tuple[ScheduledStep, ...]:
+    """Return steps after their patient became one that a modality can be told; what held them for that is resolved."""
+    after = []
+    for step in steps:
+        if step.missing.startswith("patient "):
+            step = replace(step, missing="", state=StepState.SCHEDULED)  # noqa: PLW2901  # the same step, released
+            change.alter(step)
+            for hold in holds:
+                if hold.step_id == step.id and hold.code == "step_incomplete" and hold.state is HoldState.OPEN:
+                    now = change.act.now
+                    change.alter(replace(hold, state=HoldState.RESOLVED, resolved_at=now, resolution="completed"))
+                    change.event("hold.resolved", "the patient is known now", order_id=hold.order_id, step_id=step.id)
+        after.append(step)
+    return tuple(after)
 
 
 def _hold_if_incomplete(step: ScheduledStep, order: ImagingOrder, change: Change) -> None:

@@ -240,3 +240,41 @@ async def test_concurrent_senders_of_one_new_patient_make_one_patient(desk: Desk
 
     assert len(await desk.rows(table.patient)) == 1
     assert len(await desk.rows(table.imaging_order)) == 20
+
+
+@pytest.mark.parametrize(
+    ("values", "lacks"),
+    [
+        ({"name": ""}, "patient name"),
+        ({"patient_id": "P" * 65}, "patient ID"),
+        ({"patient_id": "P\\E\\1"}, "patient ID"),
+        ({"accession": "ACC\\E\\1"}, "accession number"),
+    ],
+)
+async def test_what_a_modality_cannot_be_told_is_held_and_never_served(
+    desk: Desk, values: dict[str, str], lacks: str
+) -> None:
+    assert await desk.codes(order(**values)) == ["AA"]
+
+    (hold,) = await desk.rows(table.hold)
+    assert hold["code"] == "step_incomplete"
+    assert lacks in hold["reason"]
+    assert (await desk.rows(table.scheduled_step))[0]["state"] == "HELD_INCOMPLETE"
+
+
+async def test_a_name_that_registration_sends_later_releases_the_step(desk: Desk) -> None:
+    await desk.send(order(name=""))
+    adt = (
+        "MSH|^~\\&|HIS|HOSP|ISTHMUS|RAD|20261121090000||ADT^A08|M9|P|2.3.1\rEVN|A08|20261121090000\r"
+        "PID|1||P0001^^^HOSP^MR||TEST^ALPHA||19800229|F\rPV1|1|O\r"
+    )
+
+    assert await desk.codes(adt) == ["AA"]
+
+    assert (await desk.rows(table.scheduled_step))[0]["state"] == "SCHEDULED"
+    assert [hold["state"] for hold in await desk.rows(table.hold)] == ["resolved"]
+
+    def visible(connection: Any) -> int:
+        return connection.execute(select(table.worklist_item.c.visible)).scalar()  # type: ignore[no-any-return]
+
+    assert await desk.reader.run(visible) == 1

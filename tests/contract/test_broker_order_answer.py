@@ -216,11 +216,12 @@ async def test_the_senders_delimiters_stand_in_the_answer(desk: OrderDesk) -> No
     assert (got.get("MSA-1"), got.get("ORC-2.1"), got.get("MSH-9.1")) == ("AA", "PL0001", "ORR")
 
 
-@pytest.mark.parametrize("version", ["2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6"])
-@pytest.mark.parametrize("kind", ["ORM^O01", "OMG^O19", "OMI^O23"])
+_SINCE = {"ORM^O01": "2.3", "OMG^O19": "2.4", "OMI^O23": "2.5"}
+_VERSIONS = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6")
+
+
+@pytest.mark.parametrize(("kind", "version"), [(k, v) for k, since in _SINCE.items() for v in _VERSIONS if v >= since])
 async def test_the_answers_are_valid_by_the_tables_of_hl7apy(desk: OrderDesk, version: str, kind: str) -> None:
-    if version < {"ORM^O01": "2.3", "OMG^O19": "2.4", "OMI^O23": "2.5"}[kind]:
-        pytest.skip("the version does not have this message")
     extra = "IPC|ACC0001|RP1|1.2.826.0.1.3680043.8.498.1|SPS1|CT\r" if kind == "OMI^O23" else ""
     body = order(study_uid="").replace("ORM^O01", kind).replace("|P|2.3.1", f"|P|{version}") + extra
 
