@@ -18,6 +18,7 @@ from engine.store.unit import Unit
 
 _item = table.worklist_item
 _insert = Statement(insert(_item).values({column.name: bindparam(column.name) for column in _item.c}))
+_ORDER = (_item.c.start_date, _item.c.start_time, _item.c.accession_number)
 _delete = Statement(delete(_item).where(_item.c.step_id == bindparam("step_id")))
 
 
@@ -54,6 +55,12 @@ class Narrowing:
     date_to: str | None = None
     any_state: bool = False
 
+    @property
+    def names_something(self) -> bool:
+        """Whether a key that few items share narrows the search."""
+        keys = (self.patient_id, self.accession_number, self.rp_id, self.study_uids, self.sps_id)
+        return any(key is not None for key in keys)
+
 
 def put(unit: Unit, items: Sequence[WorklistItem], new: Container[RowId] = ()) -> None:
     """Write steps as they stand now, in place of what stood before; the steps `new` were not there."""
@@ -87,9 +94,13 @@ def find(connection: Connection, wanted: Narrowing) -> list[tuple[RowId, dict[st
 
     The patient ID of a merged record means the survivor's items too.
     """
-    statement = select(_item.c.step_id, _item.c.attributes)
-    if not wanted.any_state:
-        statement = statement.where(_item.c.visible == 1)
+    statement = select(*_ORDER, _item.c.step_id, _item.c.attributes)
+    if wanted.names_something:
+        # `+ 0` keeps the planner off the index by date: a few rows found by name are sooner sorted than all walked
+        statement = statement.where(_item.c.visible + 0 == 1) if not wanted.any_state else statement
+    else:
+        statement = statement.where(_item.c.visible == 1) if not wanted.any_state else statement
+        statement = statement.order_by(*_ORDER)
     if wanted.patient_id is not None:
         survivors = merged_rows_with(connection, wanted.patient_id)
         mine = _item.c.patient_id == wanted.patient_id
@@ -108,8 +119,10 @@ def find(connection: Connection, wanted: Narrowing) -> list[tuple[RowId, dict[st
         statement = statement.where(_item.c.start_date >= wanted.date_from)
     if wanted.date_to is not None:
         statement = statement.where(_item.c.start_date <= wanted.date_to)
-    statement = statement.order_by(_item.c.start_date, _item.c.start_time, _item.c.accession_number)
-    return [(row[0], orjson.loads(row[1])) for row in connection.execute(statement)]
+    found = connection.execute(statement).fetchall()
+    if wanted.names_something:
+        found = sorted(found, key=lambda row: tuple(row[:3]))
+    return [(row[3], orjson.loads(row[4])) for row in found]
 
 
 def note_listing(unit: Unit, step_id: RowId, calling_ae: str) -> bool:
