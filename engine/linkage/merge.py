@@ -131,7 +131,8 @@ class Merger:
 
     def _names(self, pair: MergePairFact) -> Names | Objection:
         said = {(each.value, each.issuer) for each in pair.patient.identifiers}
-        prior = tuple(each for each in pair.prior_identifiers if (each.value, each.issuer) not in said)
+        stated = {(each.value, each.issuer): each for each in pair.prior_identifiers}  # some senders repeat one
+        prior = tuple(each for key, each in stated.items() if key not in said)
         if not prior:
             raise SamePatient("MRG-1 names the patient of PID-3", where=f"MRG^{self.position}^1")
         people = (pair.patient.identifiers, prior)
